@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"chaveiro/internal/provider"
+	"chaveiro/internal/refresh"
+	"chaveiro/internal/report"
+	"chaveiro/internal/smsecret"
+	"chaveiro/internal/ssmstore"
+	"chaveiro/pkg/oauth"
+)
+
+// wire makes the function of its environment.
+func wire(ctx context.Context, getenv func(string) string) (*function, error) {
+	env, err := readConfig(getenv)
+	if err != nil {
+		return nil, err
+	}
+	aws, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load the AWS configuration: %w", err)
+	}
+	secrets, err := smsecret.New(smsecret.Config{Client: secretsmanager.NewFromConfig(aws), Prefix: env.SecretPrefix})
+	if err != nil {
+		return nil, err
+	}
+	parameters, err := ssmstore.New(ssmstore.Config{Client: ssm.NewFromConfig(aws), Prefix: env.ParameterPrefix, KMSKeyID: env.KMSKeyID})
+	if err != nil {
+		return nil, err
+	}
+	catalogue, err := provider.Load()
+	if err != nil {
+		return nil, err
+	}
+	client, err := oauth.New(oauth.Config{Timeout: env.TokenTimeout, AllowLoopback: env.SAMLocal})
+	if err != nil {
+		return nil, err
+	}
+	f := &function{
+		config: refresh.Config{
+			Secrets: secrets, Parameters: parameters, Exchanger: client, Catalogue: catalogue,
+			SecretPrefix: env.SecretPrefix, Region: env.Region, AllowLoopback: env.SAMLocal,
+			Period: env.SchedulePeriod, ReaderCache: env.ReaderCacheTTL, TokenTimeout: env.TokenTimeout,
+			MaxConcurrency: env.MaxConcurrency, MaxWritesPerSecond: env.MaxWritesPerSecond,
+		},
+		reporter: report.New(report.Config{Out: os.Stdout, Stack: env.StackName, ByProvider: env.MetricsByProvider, Level: env.LogLevel}),
+	}
+	if _, err := refresh.New(f.config); err != nil { // every fault at the start, not at the first event
+		return nil, err
+	}
+	return f, nil
+}

@@ -1,0 +1,46 @@
+package awstest
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+)
+
+// errNotAString keeps encoding/json from quoting a value in its own error.
+var errNotAString = errors.New("not a string")
+
+// apiError is an error as AWS JSON 1.1 sends it.
+type apiError struct {
+	status        int
+	code, message string
+}
+
+// refuse is an error of status 400, which is what both services answer to every fault of the caller.
+func refuse(code, message string) *apiError {
+	return &apiError{status: http.StatusBadRequest, code: code, message: message}
+}
+
+// invalid is the ValidationException of a constraint of the service's model. AWS quotes the value; a fake that is handed secrets does not.
+func invalid(field, constraint string) *apiError {
+	return refuse("ValidationException", "1 validation error detected: Value at '"+field+"' failed to satisfy constraint: "+constraint)
+}
+
+func tooLong(field string, limit int) *apiError {
+	return invalid(field, "Member must have length less than or equal to "+strconv.Itoa(limit))
+}
+
+func tooShort(field string, limit int) *apiError {
+	return invalid(field, "Member must have length greater than or equal to "+strconv.Itoa(limit))
+}
+
+func throttled() *apiError { return refuse("ThrottlingException", "Rate exceeded") }
+
+// encode writes the body of the error.
+func (e *apiError) encode() []byte {
+	b, err := json.Marshal(map[string]string{"__type": e.code, "message": e.message})
+	if err != nil {
+		return []byte(`{}`)
+	}
+	return b
+}

@@ -1,0 +1,72 @@
+// Package connection reads and validates the connection document: the JSON object that a person stores as one secret, and that says how
+// to get tokens for one account at one provider (contract.md section 1).
+//
+// It is strict on purpose. A document is written once, by hand, and read by a program every few minutes for years: whatever can be
+// refused with a sentence on the first day is not found out at night.
+package connection
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"time"
+
+	"chaveiro/internal/provider"
+	"chaveiro/pkg/oauth"
+)
+
+// Connection is a valid connection document with all defaults applied.
+type Connection struct {
+	ID       string // the secret's name without the prefix
+	Provider provider.Provider
+
+	ClientID     string
+	ClientSecret oauth.Secret
+
+	TokenEndpoint string // absolute https URL
+	Host          string // host of TokenEndpoint, with the port if it is not 443: what records and reports call the endpoint
+	AuthMethod    oauth.AuthMethod
+	GrantType     string
+	Environment   string // provider.Production or provider.Sandbox
+	Scope         string // requested scope, separated by single spaces; "" asks for none
+	RequiredScope []string
+	Audience      string
+	Resource      string
+	AccountID     string // "": what the token's claim says, see provider.Provider.AccountClaim
+
+	RefreshAt   float64       // resolved: the document's, else the catalogue's, else provider.DefaultRefreshAt
+	MaxLifetime time.Duration // the smaller of the document's and the catalogue's; 0: neither has one
+	VerifyCall  bool          // the rotator also makes the provider's cheap authenticated call
+	Fallback    bool          // a standby or previous pair may be used; true unless the document says otherwise
+}
+
+// Request is the token request of the connection. knownTokenID is the fingerprint of the token that is published now, "" when there is
+// none: the same token again comes back as oauth.Token.Reissued.
+func (c Connection) Request(knownTokenID string) oauth.Request {
+	p := c.Provider
+	return oauth.Request{
+		TokenEndpoint: c.TokenEndpoint,
+		AuthMethod:    c.AuthMethod,
+		RawBasic:      p.RawBasic,
+		ClientID:      c.ClientID,
+		ClientSecret:  c.ClientSecret,
+
+		GrantType:     c.GrantType,
+		OmitGrantType: p.OmitGrantType,
+		Scope:         c.Scope,
+		Audience:      c.Audience,
+		Resource:      c.Resource,
+		Params:        cloneValues(p.Params),
+		ParamNames:    maps.Clone(p.ParamNames),
+		JSONBody:      p.JSONBody,
+		Header:        p.Headers.Clone(),
+
+		Dialect:         p.Dialect,
+		MaxLifetime:     c.MaxLifetime,
+		DefaultLifetime: p.DefaultLifetime,
+		KnownTokenID:    knownTokenID,
+	}
+}
+
+// cloneValues copies the catalogue's parameters, which all connections share.
+func cloneValues(v url.Values) url.Values { return url.Values(http.Header(v).Clone()) }

@@ -1,0 +1,34 @@
+package connection
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// placeholderForms are shapes of example values: <your id>, {{client_id}}, ${SECRET}, a row of one sign, your_client_id_here.
+var placeholderForms = []*regexp.Regexp{
+	regexp.MustCompile(`^<.*>$|^\{.*\}$|^\$\{?\w+\}?$|^\[.*\]$|^%\w+%$`),
+	regexp.MustCompile(`^(x{3,}|\*+|\.{2,}|…+|•+|-+|_+|\?+)$`),
+	regexp.MustCompile(`^x{3,}([-_ .]x+)+$`),
+	regexp.MustCompile(`^(insert|paste|enter|replace|use|put|insira|cole|coloque)?(your|seu|sua)(hotmart|kiwify|app|application|api|oauth)?(client|id|secret|key|basic|token|credential)[a-z]*$`),
+}
+
+// placeholderWords are example values, lower case and without separators.
+var placeholderWords = []string{
+	"changeme", "changeit", "replaceme", "replacethis", "fillme", "fillmein", "placeholder", "todo", "tbd", "fixme", "example",
+	"none", "null", "undefined", "redacted", "clientid", "clientsecret", "basictoken", "theclientid", "theclientsecret",
+	"insertclientid", "insertclientsecret", "trocar", "troque", "mudar", "preencher", "exemplo",
+}
+
+// placeholder reports whether a credential is the example of some page instead of a value.
+func placeholder(s string) bool {
+	lower := strings.ToLower(strings.TrimSpace(s))
+	letters := strings.NewReplacer("-", "", "_", "", " ", "", ".", "").Replace(lower)
+	if slices.Contains(placeholderWords, letters) {
+		return true
+	}
+	return slices.ContainsFunc(placeholderForms, func(form *regexp.Regexp) bool {
+		return form.MatchString(lower) || letters != "" && form.MatchString(letters)
+	})
+}

@@ -1,0 +1,96 @@
+package provider
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+)
+
+//go:embed data/*.json
+var data embed.FS
+
+// Catalogue holds the providers that a connection may name. The zero value is empty.
+type Catalogue struct {
+	byID map[string]Provider
+	ids  []string // sorted
+}
+
+// Load reads and validates every embedded file. The error joins all faults, each with its file and field.
+func Load() (Catalogue, error) { return load(data, "data") }
+
+// load reads every *.json of a directory.
+func load(fsys fs.FS, dir string) (Catalogue, error) {
+	names, err := fs.Glob(fsys, path.Join(dir, "*.json"))
+	if err != nil {
+		return Catalogue{}, fmt.Errorf("list catalogue: %w", err)
+	}
+	if len(names) == 0 {
+		return Catalogue{}, errors.New("list catalogue: no data files")
+	}
+	c := Catalogue{byID: make(map[string]Provider, len(names))}
+	var faults []error
+	for _, name := range names {
+		p, err := loadFile(fsys, name)
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		c.byID[p.ID] = p
+		c.ids = append(c.ids, p.ID)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return Catalogue{}, err
+	}
+	slices.Sort(c.ids)
+	return c, nil
+}
+
+// loadFile reads one file; every fault in it is named with the file.
+func loadFile(fsys fs.FS, name string) (Provider, error) {
+	raw, err := fs.ReadFile(fsys, name)
+	if err != nil {
+		return Provider{}, fmt.Errorf("read catalogue: %w", err)
+	}
+	base := path.Base(name)
+	f, err := decode(raw)
+	if err != nil {
+		return Provider{}, fmt.Errorf("%s: %w", base, err)
+	}
+	p := f.provider()
+	faults := p.faults()
+	if p.ID != strings.TrimSuffix(base, ".json") {
+		faults = append(faults, fmt.Errorf("id: %q is not the file's name", p.ID))
+	}
+	for i, fault := range faults {
+		faults[i] = fmt.Errorf("%s: %w", base, fault)
+	}
+	return p, errors.Join(faults...)
+}
+
+// Get returns the provider with this id.
+func (c Catalogue) Get(id string) (Provider, bool) {
+	p, ok := c.byID[id]
+	return p, ok
+}
+
+// IDs returns the ids of all providers, sorted. The slice is the caller's.
+func (c Catalogue) IDs() []string { return slices.Clone(c.ids) }
+
+// Nearest returns the id that a person who wrote id may have meant, "" when none is near.
+func (c Catalogue) Nearest(id string) string { return Closest(id, c.ids) }
+
+// WrongHost reports whether host (no port) is known not to be a token endpoint, whatever provider the connection names: it returns the
+// token endpoint to use instead, and why.
+func (c Catalogue) WrongHost(host string) (use, why string, wrong bool) {
+	for _, id := range c.ids {
+		p := c.byID[id]
+		if why, wrong := p.WrongHosts[strings.ToLower(host)]; wrong {
+			return p.TokenEndpoint, why, true
+		}
+	}
+	return "", "", false
+}

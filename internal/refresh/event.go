@@ -1,0 +1,69 @@
+package refresh
+
+import (
+	"time"
+
+	"chaveiro/pkg/oauth"
+)
+
+// EventKind names what happened; it is the stable first word of the log line.
+type EventKind string
+
+// Kinds of events.
+const (
+	EventAttempt     EventKind = "token_request"   // one request to a token endpoint, successful or not
+	EventRefreshed   EventKind = "refreshed"       // a new token was published
+	EventReissued    EventKind = "reissued"        // the provider handed the same token out again
+	EventFailed      EventKind = "refresh_failed"  // this run tried a connection and it failed
+	EventFallback    EventKind = "fallback"        // a standby credential minted the published token
+	EventRejected    EventKind = "token_rejected"  // a consumer reported a 401 for the published token
+	EventNotice      EventKind = "notice"          // something that a person should look at, see Event.Notice
+	EventUnrecorded  EventKind = "not_recorded"    // a failure record, an account id or a clean-up could not be written
+	EventOrphanGone  EventKind = "orphan_removed"  // the parameters of a deleted secret were removed
+	EventEndpoint    EventKind = "endpoint_paused" // an endpoint's breaker opened, or it asked for a pause
+	EventStoreRefuse EventKind = "store_refuses"   // SSM refuses writes
+)
+
+// Notices (contract.md section 8).
+const (
+	NoticeScopeChanged     = "scope_changed"
+	NoticeStoreChanged     = "store_changed"
+	NoticeShapeChanged     = "shape_changed"
+	NoticeLifetimeChanged  = "lifetime_changed"
+	NoticeReissuedTooLong  = "reissued_too_long"
+	NoticeScopeUnverified  = "scope_unverified"
+	NoticeLifetimeTooShort = "lifetime_too_short_for_schedule"
+	NoticeCapacity         = "capacity"
+	NoticeCredentialOld    = "credential_old"
+	NoticeOrphaned         = "orphaned"
+)
+
+// Event is one thing that happened, for logs and metrics. Fields that do not apply are zero. Nothing in it is secret.
+type Event struct {
+	Kind       EventKind
+	Connection string
+	Provider   string
+	Endpoint   string // host
+	Reason     string // why the connection was renewed, or the endpoint paused
+	Message    string // for a person
+
+	Credential string // version id
+	Stage      string
+	TokenID    string
+	JTI        string
+	Scope      string
+	ExpiresAt  time.Time
+	RenewAt    time.Time
+	Version    int64 // of the parameter
+
+	Class      oauth.Class
+	Code       string
+	HTTPStatus int
+	NextAt     time.Time
+
+	Attempt int
+	Latency oauth.Latency
+
+	Notice  string
+	Details []string // of a notice: what changed
+}

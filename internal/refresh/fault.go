@@ -1,0 +1,177 @@
+package refresh
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"chaveiro/internal/connection"
+	"chaveiro/internal/renew"
+	"chaveiro/pkg/oauth"
+)
+
+// Codes of our own (contract.md section 3), beside those of pkg/oauth and internal/connection.
+const (
+	codeMissingScope   = "missing_required_scope"
+	codeStoreChanged   = "store_changed"
+	codeTooLarge       = "token_too_large"
+	codeTypeConflict   = "parameter_type_conflict"
+	codeRefusedValue   = "parameter_refused"
+	codeSecretDenied   = "secret_access_denied"
+	codeUndecryptable  = "secret_undecryptable"
+	codeAWSUnavailable = "aws_unavailable"
+	codeUnknown        = "unknown_connection"
+	codeWorseToken     = "shorter_than_published"
+	codeInternal       = "internal_error"
+)
+
+// fault is why one connection failed.
+type fault struct {
+	class      oauth.Class
+	code       string
+	status     int           // HTTP status of the token endpoint, 0 when there was no answer
+	retryAfter time.Duration // what the provider asked for
+	text       string        // what happened, without the connection's name
+	advice     string        // what to do about it, "" when text says it
+	unrecorded bool          // says nothing about the connection: no failure record
+}
+
+// again reports whether another try may help without a person.
+func (f *fault) again() bool { return f.class == oauth.Transient || f.class == oauth.Malformed }
+
+// faultOf classifies an error of the stores, of the document or of the provider.
+func faultOf(err error) *fault {
+	var refused *oauth.Error
+	var document *connection.Error
+	switch {
+	case errors.As(err, &document):
+		return &fault{class: document.Class(), code: document.Code, text: document.Error()}
+	case errors.As(err, &refused):
+		return &fault{class: refused.Class, code: refused.Code, status: refused.Status, retryAfter: refused.RetryAfter, text: refused.Error()}
+	case errors.Is(err, ErrAccessDenied):
+		return &fault{class: oauth.Configuration, code: codeSecretDenied, text: err.Error(),
+			advice: "Let the refresher's role read this secret, or remove the policy that denies it"}
+	case errors.Is(err, ErrUndecryptable):
+		return &fault{class: oauth.Configuration, code: codeUndecryptable, text: err.Error(),
+			advice: "Allow kms:Decrypt on the secret's key (template parameter KmsKeyArn), or store the secret under the default key"}
+	case errors.Is(err, ErrTypeConflict):
+		return &fault{class: oauth.Configuration, code: codeTypeConflict, text: err.Error(),
+			advice: "Delete the parameter, the next run writes it anew"}
+	case errors.Is(err, ErrRefusesValue):
+		return &fault{class: oauth.Configuration, code: codeRefusedValue, text: err.Error()}
+	default:
+		return &fault{class: oauth.Transient, code: codeAWSUnavailable, text: err.Error(), unrecorded: true}
+	}
+}
+
+// sentence is what a person reads about the fault: which connection, what happened, how long the published token lives, what to do.
+func (r *run) sentence(it *item, f *fault, record renew.Failure) string {
+	text := f.text
+	if f.class == oauth.Credentials {
+		text = fmt.Sprintf("%s refuses this pair (%s)", providerName(it), f.text)
+		if record.Attempts > 0 && record.Attempts <= renew.LatchAfter {
+			text += fmt.Sprintf(", attempt %d of %d", record.Attempts, renew.LatchAfter)
+		}
+	}
+	advice := f.advice
+	if advice == "" {
+		advice = adviceFor(f)
+	}
+	return named(it.id, text) + ". " + r.tokenLife(it) + sentenceEnd(advice)
+}
+
+// named puts the connection in front unless the text has it there already.
+func named(id, text string) string {
+	if len(text) >= len(id) && text[:len(id)] == id {
+		return text
+	}
+	return id + ": " + text
+}
+
+func sentenceEnd(s string) string {
+	if s == "" {
+		return ""
+	}
+	return " " + s + "."
+}
+
+func providerName(it *item) string {
+	if it.conn.Provider.Name != "" {
+		return it.conn.Provider.Name
+	}
+	return "The provider"
+}
+
+// tokenLife tells how long readers are still served.
+func (r *run) tokenLife(it *item) string {
+	if it.facts.Record == nil || it.facts.Left(r.start) <= 0 {
+		return "There is no valid token."
+	}
+	return "Token valid until " + stamp(it.facts.Record.ExpiresAt) + "."
+}
+
+func adviceFor(f *fault) string {
+	switch f.class {
+	case oauth.Credentials:
+		return "Copy both values again from the provider's panel; a changed secret is tried at once"
+	case oauth.Configuration:
+		return "Mend it and store the secret again; a changed secret is tried at once"
+	case oauth.Transient, oauth.Malformed:
+		return "Nothing to do for now, it is tried again by itself"
+	case oauth.NotAnOutcome:
+		return ""
+	}
+	return ""
+}
+
+// conflictFault is the fault of a parameter of another type where the token belongs.
+func conflictFault(kind string) *fault {
+	return &fault{class: oauth.Configuration, code: codeTypeConflict,
+		text:   fmt.Sprintf("its access_token parameter is a %s, not a SecureString", kind),
+		advice: "Delete that parameter, the next run writes it anew"}
+}
+
+// nextRecord works out the failure record that follows from f, and whether it has to be written.
+func (r *run) nextRecord(it *item, f *fault, now time.Time) (renew.Failure, bool) {
+	policy := r.cfg.policy(it.conn.RefreshAt)
+	rec := renew.Failure{Class: string(f.class), Code: f.code, Provider: it.conn.Provider.ID, Endpoint: it.conn.Host, HTTPStatus: f.status,
+		Attempts: 1, FirstAt: now, LastAt: now, Current: it.facts.Current}
+	was := it.facts.Failure
+	if was != nil && was.Current != rec.Current {
+		was = nil
+	}
+	wasLatched := was != nil && renew.LatchedBy(was)
+	if wasLatched && f.again() { // a canary that met a bad line says nothing about the credential: the latch stays
+		rec = *was
+	} else if was != nil && was.Class == rec.Class {
+		rec.FirstAt, rec.Attempts = was.FirstAt, was.Attempts+1
+		if wasLatched {
+			rec.Attempts = was.Attempts
+		}
+	}
+	if renew.LatchedBy(&rec) {
+		rec.NextAt = policy.NextCanary(now, rec.FirstAt, policy.Canary(it.lifetime()))
+	} else {
+		rec.NextAt = now.Add(policy.Backoff(rec.Attempts, it.facts.Left(now)))
+	}
+	rec.RetryAt = time.Time{}
+	if f.retryAfter > 0 {
+		rec.RetryAt = now.Add(f.retryAfter).Truncate(time.Second)
+		if rec.RetryAt.After(rec.NextAt) {
+			rec.NextAt = rec.RetryAt
+		}
+	}
+	rec.NextAt = rec.NextAt.Truncate(time.Second)
+	write := !wasLatched || f.retryAfter > 0 || rec.Class != was.Class || rec.Code != was.Code
+	return rec, write && !f.unrecorded
+}
+
+// lifetime of the connection's tokens as far as it is known; 0 when not.
+func (it *item) lifetime() time.Duration {
+	if it.facts.Record != nil {
+		return it.facts.Record.Lifetime()
+	}
+	return it.conn.Provider.DefaultLifetime
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -1,0 +1,155 @@
+package refresh
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"chaveiro/internal/connection"
+	"chaveiro/internal/renew"
+	"chaveiro/pkg/oauth"
+)
+
+const (
+	// maxToken is what an advanced parameter holds.
+	maxToken = 8192
+	// sameExpiry is how far two statements of one token's end may differ.
+	sameExpiry = 5 * time.Second
+	// oldCredential is the age from which a pair is to be replaced.
+	oldCredential = 150 * 24 * time.Hour
+	// lifetimeChange is the difference between two tokens' lives that is worth a notice.
+	lifetimeChange = time.Minute
+)
+
+// minted is a token with the credential that it came from.
+type minted struct {
+	token    *oauth.Token
+	conn     connection.Connection
+	document Document
+	stage    string
+}
+
+// verdict is what the gate makes of a token: a record to publish it with, a fault, or neither for a token that changes nothing.
+type verdict struct {
+	record   *renew.Record
+	reissued *renew.Record
+	fault    *fault
+	notices  []notice
+}
+
+// gate decides whether a token may replace the published one (contract.md section 5): a good token is never replaced by a worse one.
+func (r *run) gate(it *item, m minted) verdict {
+	if f := unfit(m); f != nil {
+		return verdict{fault: f}
+	}
+	published := it.facts.Record
+	store := m.token.Claims.Text(m.conn.Provider.AccountClaim)
+	moved := published != nil && !published.SameStore(store)
+	if moved && (m.stage != StageCurrent || !r.call.Force) {
+		return verdict{fault: &fault{class: oauth.Configuration, code: codeStoreChanged,
+			text:   fmt.Sprintf("the new token belongs to %s %q, the published one to %q", m.conn.Provider.AccountClaim, store, published.StoreID),
+			advice: "If the account was meant to change, publish it by hand with force; if not, store the pair of the right account"}}
+	}
+	now := r.cfg.Now().UTC()
+	record := r.recordFor(it, m, store)
+	v := verdict{record: &record}
+	// After another writer's change the parameter may hold anything: what is minted then is published in any case.
+	trusted := published != nil && it.decision.Reason != renew.ChangedByOther && it.repeats == 0
+	if trusted && m.token.Reissued && !record.ExpiresAt.After(published.ExpiresAt.Add(sameExpiry)) {
+		return r.handedOutAgain(it, m, record, now)
+	}
+	floor := r.cfg.policy(m.conn.RefreshAt).Floor()
+	if trusted && !record.ExpiresAt.After(published.ExpiresAt) && record.ExpiresAt.Sub(now) <= floor {
+		return verdict{fault: &fault{class: oauth.Malformed, code: codeWorseToken,
+			text: fmt.Sprintf("the new token would end at %s, before the published one", stamp(record.ExpiresAt))}}
+	}
+	v.notices = r.noticesFor(it, m, record, moved)
+	return v
+}
+
+// unfit says why a token can never be published for its connection.
+func unfit(m minted) *fault {
+	if size := len(m.token.AccessToken.Reveal()); size > maxToken {
+		return &fault{class: oauth.Configuration, code: codeTooLarge,
+			text:   fmt.Sprintf("the token has %d bytes, a parameter holds %d", size, maxToken),
+			advice: "Ask for fewer scopes, which makes the token shorter"}
+	}
+	if m.token.ScopeSource == oauth.ScopeUnknown {
+		return nil
+	}
+	if missing := renew.MissingScopes(m.token.Scope, m.conn.RequiredScope); len(missing) > 0 {
+		return &fault{class: oauth.Configuration, code: codeMissingScope,
+			text:   fmt.Sprintf("the granted token lacks required scope %s", printable(strings.Join(missing, " "))),
+			advice: "Grant it in the provider's panel, or remove it from required_scope"}
+	}
+	return nil
+}
+
+// printable cuts a text of the document for a message.
+func printable(s string) string {
+	if len(s) > 200 {
+		return s[:200] + "…"
+	}
+	return s
+}
+
+func (r *run) recordFor(it *item, m minted, store string) renew.Record {
+	t := m.token
+	policy := r.cfg.policy(m.conn.RefreshAt)
+	return renew.Record{
+		Provider: m.conn.Provider.ID, Endpoint: m.conn.Host,
+		IssuedAt: t.IssuedAt, ExpiresAt: t.Expiry().Truncate(time.Second), RenewAt: policy.At(it.id, t.IssuedAt, t.Lifetime),
+		Scope: t.Scope, JTI: t.JTI, StoreID: store, TokenID: t.ID(), Shape: t.Shape,
+		Credential: m.document.VersionID, Stage: m.stage, Current: it.facts.Current, Since: m.document.Created.UTC().Truncate(time.Second),
+	}
+}
+
+// handedOutAgain treats the same token: it gets no new life, and is asked for again in the middle of what it has left. Close to its end, and
+// for a consumer that it does not serve, nothing is written.
+func (r *run) handedOutAgain(it *item, m minted, record renew.Record, now time.Time) verdict {
+	published := it.facts.Record
+	record.IssuedAt = published.IssuedAt
+	if published.ExpiresAt.Sub(record.ExpiresAt).Abs() <= sameExpiry {
+		record.ExpiresAt = published.ExpiresAt
+	}
+	left := record.ExpiresAt.Sub(now)
+	record.RenewAt = now.Add(left / 2).Truncate(time.Second)
+	v := verdict{reissued: &record}
+	switch {
+	case left <= r.cfg.policy(m.conn.RefreshAt).Floor():
+		v.notices = append(v.notices, notice{NoticeReissuedTooLong, []string{"handed out again with " + left.Truncate(time.Second).String() + " left"}})
+	case it.decision.Reason != renew.RejectedByReader:
+		v.record = &record
+	}
+	return v
+}
+
+// noticesFor lists what a person should know about a token that is published.
+func (r *run) noticesFor(it *item, m minted, record renew.Record, moved bool) []notice {
+	var list []notice
+	add := func(name string, details ...string) { list = append(list, notice{name, details}) }
+	if was := it.facts.Record; was != nil {
+		if !was.SameScope(record.Scope) {
+			add(NoticeScopeChanged, renew.ScopeDiff(was.Scope, record.Scope)...)
+		}
+		if moved {
+			add(NoticeStoreChanged, "was "+was.StoreID, "is "+record.StoreID)
+		}
+		if was.Shape != "" && was.Shape != record.Shape {
+			add(NoticeShapeChanged)
+		}
+		if (was.Lifetime() - record.Lifetime()).Abs() > lifetimeChange {
+			add(NoticeLifetimeChanged, "was "+was.Lifetime().String(), "is "+record.Lifetime().String())
+		}
+	}
+	if m.token.ScopeSource == oauth.ScopeUnknown && len(m.conn.RequiredScope) > 0 {
+		add(NoticeScopeUnverified)
+	}
+	if r.cfg.policy(m.conn.RefreshAt).TooShort(record.Lifetime()) {
+		add(NoticeLifetimeTooShort, "lifetime "+record.Lifetime().String())
+	}
+	if !record.Since.IsZero() && r.start.Sub(record.Since) > oldCredential {
+		add(NoticeCredentialOld, "since "+stamp(record.Since))
+	}
+	return list
+}

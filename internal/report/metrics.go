@@ -1,0 +1,141 @@
+package report
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"chaveiro/internal/refresh"
+)
+
+// maxValues is how many values one metric may have in one line of the embedded metric format.
+const maxValues = 100
+
+// metric is one metric of a line.
+type metric struct {
+	Name string `json:"Name"`
+	Unit string `json:"Unit"`
+}
+
+// directive is the metadata of a line, as the embedded metric format specifies it.
+type directive struct {
+	Namespace  string     `json:"Namespace"`
+	Dimensions [][]string `json:"Dimensions"`
+	Metrics    []metric   `json:"Metrics"`
+}
+
+// line is one line of metrics: names and values in the order in which they were added.
+type line struct {
+	metrics []metric
+	values  map[string]any
+}
+
+func newLine() *line { return &line{values: map[string]any{}} }
+
+func (l *line) add(name, unit string, value any) {
+	l.metrics = append(l.metrics, metric{name, unit})
+	l.values[name] = value
+}
+
+// Done logs the end of an invocation and writes its metrics. err is what the function returns.
+func (r *Run) Done(result refresh.Result, err error) {
+	level, attrs := slog.LevelInfo, []slog.Attr{slog.Int("connections", result.Connections), slog.Any("counts", result.Counts)}
+	if err != nil {
+		level, attrs = slog.LevelError, append(attrs, slog.String("error", err.Error()))
+	}
+	if result.Plan == nil {
+		r.writeMetrics(result)
+	}
+	r.log.LogAttrs(context.Background(), level, "run", attrs...)
+}
+
+func (r *Run) writeMetrics(result refresh.Result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	total := newLine()
+	total.add("Refreshed", "Count", result.Counts.Refreshed)
+	total.add("RefreshFailed", "Count", result.Health.Attempted)
+	if h := result.Health; h.Known {
+		total.add("Failing", "Count", h.Failing)
+		if h.HasTokens {
+			total.add("MinSecondsToExpiry", "Seconds", h.MinSecondsToExpiry)
+		}
+		total.add("RenewalOverdue", "Count", h.RenewalOverdue)
+		total.add("FallbackActive", "Count", h.FallbackActive)
+	}
+	total.add("Notices", "Count", result.Health.Notices)
+	total.values["reissued"], total.values["deferred"] = result.Counts.Reissued, result.Counts.Deferred
+	r.write(total, "")
+	r.writeAttempts(r.attempts, "")
+	if r.reporter.cfg.ByProvider {
+		r.writeByProvider()
+	}
+}
+
+func (r *Run) writeByProvider() {
+	byProvider := map[string][]attempt{}
+	for _, a := range r.attempts {
+		byProvider[a.provider] = append(byProvider[a.provider], a)
+	}
+	names := map[string]bool{}
+	for _, m := range []map[string]int{r.failed, r.fresh} {
+		for name := range m {
+			names[name] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if name == "" { // failed before its document told a provider
+			continue
+		}
+		l := newLine()
+		l.add("Refreshed", "Count", r.fresh[name])
+		l.add("RefreshFailed", "Count", r.failed[name])
+		r.write(l, name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(byProvider)) {
+		r.writeAttempts(byProvider[name], name)
+	}
+}
+
+// writeAttempts writes the latency and success of every request to a token endpoint, a hundred a line.
+func (r *Run) writeAttempts(attempts []attempt, provider string) {
+	for chunk := range slices.Chunk(attempts, maxValues) {
+		latency, success := make([]float64, len(chunk)), make([]int, len(chunk))
+		for i, a := range chunk {
+			latency[i] = a.millis
+			if a.success {
+				success[i] = 1
+			}
+		}
+		l := newLine()
+		l.add("AuthLatency", "Milliseconds", latency)
+		l.add("AuthSuccess", "Count", success)
+		r.write(l, provider)
+	}
+}
+
+// write sends one line, whatever the log level: an alarm rests on it. It carries a level since Lambda's filter drops lines without.
+func (r *Run) write(l *line, provider string) {
+	cfg := r.reporter.cfg
+	dimensions := []string{"Stack"}
+	l.values["Stack"] = cfg.Stack
+	if provider != "" {
+		dimensions = append(dimensions, "Provider")
+		l.values["Provider"] = provider
+	}
+	now := cfg.Now().UTC()
+	l.values["level"], l.values["message"], l.values["timestamp"] = "INFO", "metrics", now.Format(time.RFC3339Nano)
+	l.values["_aws"] = map[string]any{
+		"Timestamp":         now.UnixMilli(),
+		"CloudWatchMetrics": []directive{{Namespace, [][]string{dimensions}, l.metrics}},
+	}
+	raw, err := json.Marshal(l.values)
+	if err != nil { // numbers and texts only: cannot happen
+		r.log.Error("metrics", "error", err.Error())
+		return
+	}
+	_, _ = r.reporter.out.Write(append(raw, '\n'))
+}

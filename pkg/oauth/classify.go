@@ -1,0 +1,130 @@
+package oauth
+
+import (
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// outcome makes a Token or an Error of an answer. It is the one place where answers are judged. The first rule that fits decides:
+//
+//  1. a redirect, or the proxy's own refusal
+//  2. the dialect's error rules
+//  3. a known error code, with any status: some servers say invalid_client with 400, some with 200
+//  4. ok:false
+//  5. a firewall's page
+//  6. a 2xx: a token, or none
+//  7. an HTML page with a 4xx
+//  8. the status
+func (a *answer) outcome(r *Request) (*Token, *Error) {
+	c := a.complaint()
+	e := a.refusal(c)
+	var t *Token
+	if e == nil {
+		t, e = a.success(r)
+	}
+	if e == nil {
+		return t, nil
+	}
+	a.finish(e, r)
+	return nil, e
+}
+
+// refusal returns nil for what is to be read as a success.
+func (a *answer) refusal(c *complaint) *Error {
+	if a.status >= 300 && a.status <= 399 || a.status == http.StatusProxyAuthRequired {
+		return statusVerdict(a.status).error("") // no description: a Location may hold anything
+	}
+	if e := a.dialectError(c); e != nil {
+		return e
+	}
+	if v, ok := c.verdict(a.status); ok {
+		return v.error(c.description(!slices.Contains(c.words, v.code) && len(c.texts) == 0))
+	}
+	if a.ok() && c.made() { // an error that nobody knows, with or without a token: not to be trusted
+		return verdict{Malformed, CodeUnrecognizedError}.error(c.description(true))
+	}
+	switch {
+	case a.blockedByFirewall():
+		e := verdict{Transient, CodeWAFBlocked}.error("a firewall's page, not the provider: is this address or User-Agent blocked?")
+		e.RetryAfter = wafWait
+		return e
+	case a.ok():
+		return nil
+	case a.wantsClientCertificate():
+		return verdict{Configuration, CodeMTLSRequired}.error("the server wants a client certificate")
+	case a.notTheProvider():
+		return verdict{Transient, CodeNotTheProvider}.error("an HTML page, not the provider")
+	}
+	return statusVerdict(a.status).error(c.description(true))
+}
+
+func (v verdict) error(description string) *Error {
+	return &Error{Class: v.class, Code: v.code, Description: description}
+}
+
+func (a *answer) success(r *Request) (*Token, *Error) {
+	if a.bodyErr != nil || a.form != formObject || a.status == http.StatusNoContent {
+		return nil, a.noObject()
+	}
+	return a.token(r)
+}
+
+// dialectError asks the dialect's rules. A 2xx with a token and without a complaint is no error, whatever a pattern may find in it.
+func (a *answer) dialectError(c *complaint) *Error {
+	if a.ok() && a.hasToken() && !c.made() {
+		return nil
+	}
+	for _, rule := range a.dialect.Errors {
+		if rule.matches(a.status, c) {
+			e := verdict{rule.Class, rule.Code}.error(c.description(false))
+			if e.Description == "" {
+				e.Description = c.description(true)
+			}
+			e.RetryAfter = rule.RetryAfter
+			return e
+		}
+	}
+	return nil
+}
+
+func (r ErrorRule) matches(status int, c *complaint) bool {
+	if r.Status != 0 && r.Status != status {
+		return false
+	}
+	if r.Error != "" && !slices.ContainsFunc(c.words, func(w string) bool { return strings.EqualFold(w, r.Error) }) {
+		return false
+	}
+	if r.Message == "" {
+		return true
+	}
+	pattern, err := regexp.Compile(r.Message)
+	return err == nil && slices.ContainsFunc(c.texts, pattern.MatchString) // Validate has seen the pattern
+}
+
+// finish adds the status, the wait, and cleans the words.
+func (a *answer) finish(e *Error, r *Request) {
+	e.Status = a.status
+	if e.Class == Transient && e.Code != CodeZeroLifetime {
+		e.RetryAfter = a.wait(e, r)
+	} else if e.Class != Transient {
+		e.RetryAfter = 0
+	}
+	s := r.scrubber()
+	a.secrets(s)
+	e.Description = s.text(e.Description)
+}
+
+// wait is what the headers ask for, else the rule's or the block page's, else the dialect's for a rate limit.
+func (a *answer) wait(e *Error, r *Request) time.Duration {
+	d := retryAfter(a.status, a.header, a.at)
+	if d == 0 {
+		d = e.RetryAfter
+	}
+	if d == 0 && e.Code == CodeRateLimited {
+		d = r.Dialect.RateLimitWait
+	}
+	return min(d, MaxRetryAfter)
+}

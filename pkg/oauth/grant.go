@@ -1,0 +1,147 @@
+package oauth
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// zeroLifetimeWait is when a token that has no life left is asked for again: by then the server has let go of it (providers that hand out
+// the same token until it ends do so to the last second).
+const zeroLifetimeWait = 2 * time.Second
+
+// token makes a Token of a 2xx without an error, or says why it is none.
+func (a *answer) token(r *Request) (*Token, *Error) {
+	access, e := a.accessToken()
+	if e != nil {
+		return nil, e
+	}
+	if !usableType(a.field("token_type")) {
+		return nil, &Error{Class: Configuration, Code: CodeUnsupportedTokenType, Description: "token_type is not Bearer"}
+	}
+	claims := parseClaims(access)
+	life := a.stated(claims)
+	t := &Token{
+		AccessToken: NewSecret(access),
+		TokenType:   "Bearer",
+		IssuedAt:    a.at,
+		ExpiresIn:   life.expiresIn(),
+		ExpiresAt:   life.at,
+		Lifetime:    life.lifetime(r),
+		Claims:      claims,
+		JTI:         clean(scalar(a.field("jti"))),
+		Shape:       a.shape(),
+		Notes:       life.notes(),
+	}
+	if t.Lifetime <= 0 {
+		return nil, &Error{Class: Transient, Code: CodeZeroLifetime, Description: "the token has no life left", RetryAfter: zeroLifetimeWait}
+	}
+	if refresh, ok := a.field("refresh_token").(string); ok && legalToken(refresh) {
+		t.RefreshToken = NewSecret(refresh)
+	}
+	if t.JTI == "" {
+		t.JTI = claims.JTI
+	}
+	t.Scope, t.ScopeSource = a.scope(claims, r)
+	if r.KnownTokenID != "" && t.ID() == r.KnownTokenID {
+		t.Reissued = true
+		t.Notes = append([]Note{NoteReissued}, t.Notes...)
+	}
+	return t, nil
+}
+
+// accessToken checks the form of the token. It goes into a header of other programs, byte for byte.
+func (a *answer) accessToken() (string, *Error) {
+	e := &Error{Class: Malformed}
+	switch v := a.field("access_token").(type) {
+	case nil:
+		e.Code = CodeMissingAccessToken
+	case string:
+		if v != "" && legalToken(v) {
+			return v, nil
+		}
+		e.Code = CodeIllegalTokenChars
+		if v == "" {
+			e.Code = CodeMissingAccessToken
+		}
+	default:
+		e.Code, e.Description = CodeBadType, "access_token is not a string"
+	}
+	return "", e
+}
+
+// legalToken keeps to visible ASCII (RFC 6749 appendix A.12 without the space): a line break would be a header of its own.
+func legalToken(s string) bool {
+	for i := range len(s) {
+		if s[i] < 0x21 || s[i] > 0x7e {
+			return false
+		}
+	}
+	return true
+}
+
+// usableType reports whether a token of this type is used as a bearer token (RFC 6750). The type is compared without regard to case (RFC 6749
+// section 5.1), and may be absent, as it is in many answers.
+func usableType(v any) bool {
+	if v == nil {
+		return true
+	}
+	s, ok := v.(string)
+	if !ok {
+		return false
+	}
+	switch strings.ToLower(strings.TrimSpace(s)) {
+	case "", "bearer", "bearertoken":
+		return true
+	}
+	return false
+}
+
+// scope follows RFC 6749 section 5.1: an answer that names none grants what was asked for.
+func (a *answer) scope(claims Claims, r *Request) (string, ScopeSource) {
+	if s := parseScope(a.field("scope")); s != "" {
+		return s, ScopeFromAnswer
+	}
+	if claims.Scope != "" {
+		return claims.Scope, ScopeFromClaim
+	}
+	if s := clean(r.Scope); s != "" {
+		return s, ScopeFromRequest
+	}
+	return "", ScopeUnknown
+}
+
+// shape is a fingerprint of the answer's field names: a provider that changes its answers shows by it.
+func (a *answer) shape() string {
+	sum := sha256.Sum256([]byte(strings.Join(slices.Sorted(maps.Keys(a.fields)), "\n")))
+	return hex.EncodeToString(sum[:4])
+}
+
+// noObject says what a 2xx holds that has no fields.
+func (a *answer) noObject() *Error {
+	e := &Error{Class: Malformed}
+	switch {
+	case a.bodyErr != nil:
+		e.Description = a.bodyErr.Error()
+		e.Code = CodeBadEncoding
+		if errors.Is(a.bodyErr, errBodyTooLarge) {
+			e.Code = CodeTooLarge
+		}
+	case a.form == formEmpty || a.status == http.StatusNoContent:
+		e.Code = CodeEmptyBody
+	case a.form == formJSON:
+		e.Code = CodeNotAnObject
+	case a.form == formBadJSON:
+		e.Code = CodeBadJSON
+	case a.form == formHTML:
+		e.Code, e.Description = CodeNotJSON, "the answer is an HTML page"
+	default:
+		e.Code, e.Description = CodeNotJSON, "the answer is plain text"
+	}
+	return e
+}
