@@ -83,7 +83,7 @@ func readDocument(value oauth.Secret) (document, error) {
 		return document{}, err
 	}
 	if err != nil {
-		return document{}, syntaxError(raw, err)
+		return document{}, syntaxError(raw)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return document{}, errTail
@@ -125,21 +125,22 @@ func readFields(dec *json.Decoder) (document, error) {
 }
 
 // syntaxError says where the JSON breaks, and what usually breaks it, without repeating any of it.
-func syntaxError(raw []byte, err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+func syntaxError(raw []byte) error {
+	var whole json.RawMessage
+	syntax := (*json.SyntaxError)(nil)
+	if err := json.Unmarshal(raw, &whole); !errors.As(err, &syntax) { // a Decoder's offsets mean different things in different places
+		return errors.New("the value is not JSON")
+	}
+	if int(syntax.Offset) >= len(raw) {
 		return errors.New("the value is not JSON: it ends before its closing brace")
 	}
-	where := ""
-	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
-		before := raw[:min(max(int(syntax.Offset)-1, 0), len(raw))]
-		line := bytes.Count(before, []byte("\n")) + 1
-		column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
-		where = fmt.Sprintf(" (line %d, column %d)", line, column)
-	}
+	before := raw[:max(int(syntax.Offset)-1, 0)]
+	line := bytes.Count(before, []byte("\n")) + 1
+	column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
 	if !bytes.ContainsRune(raw, '"') {
-		return fmt.Errorf("the value is not JSON%s: its double quotes are gone, as a shell removes them; store it from a file (--secret-string file://…)", where)
+		return fmt.Errorf("the value is not JSON (line %d, column %d): its double quotes are gone, as a shell removes them; store it from a file (--secret-string file://…)", line, column)
 	}
-	return fmt.Errorf("the value is not JSON%s", where)
+	return fmt.Errorf("the value is not JSON (line %d, column %d)", line, column)
 }
 
 // kindOf names the kind of a JSON value by its first byte.
@@ -181,6 +182,8 @@ func alias(name string) string {
 		return fieldAuthMethod
 	case "basic", "authorization":
 		return fieldBasicToken
+	case "env":
+		return fieldEnvironment
 	case "storeid", "xkiwifyaccountid":
 		return fieldAccountID
 	case "key", "apikey", "clientkey", "consumerkey":

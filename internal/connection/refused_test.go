@@ -57,9 +57,6 @@ func TestUnknownFields(t *testing.T) {
 		{"auth_method", "token_endpoint_auth_method"}, {"refreshAt", "refresh_at"}, {"maxLifetime", "max_lifetime"}, {"env", "environment"},
 		{"accountId", "account_id"}, {"x-kiwify-account-id", "account_id"}, {"fall_back", "fallback"}, {"X_note", ""}, {"", ""}, {"colour", ""},
 	} {
-		if tt.near == "environment" { // three letters are too few to be sure of
-			tt.near = ""
-		}
 		t.Run(tt.field, func(t *testing.T) {
 			fault := refused(t, with(t, "kiwify", map[string]any{tt.field: "v"}))
 			want := `kiwify/main: unknown field "` + tt.field + `"`

@@ -32,6 +32,7 @@ type fault struct {
 	status     int           // HTTP status of the token endpoint, 0 when there was no answer
 	retryAfter time.Duration // what the provider asked for
 	text       string        // what happened, without the connection's name
+	words      string        // the provider's own, cleaned; "" when it said nothing
 	advice     string        // what to do about it, "" when text says it
 	unrecorded bool          // says nothing about the connection: no failure record
 }
@@ -47,7 +48,7 @@ func faultOf(err error) *fault {
 	case errors.As(err, &document):
 		return &fault{class: document.Class(), code: document.Code, text: document.Error()}
 	case errors.As(err, &refused):
-		return &fault{class: refused.Class, code: refused.Code, status: refused.Status, retryAfter: refused.RetryAfter, text: refused.Error()}
+		return &fault{class: refused.Class, code: refused.Code, status: refused.Status, retryAfter: refused.RetryAfter, text: refused.Error(), words: refused.Description}
 	case errors.Is(err, ErrAccessDenied):
 		return &fault{class: oauth.Configuration, code: codeSecretDenied, text: err.Error(),
 			advice: "Let the refresher's role read this secret, or remove the policy that denies it"}
@@ -68,7 +69,7 @@ func faultOf(err error) *fault {
 func (r *run) sentence(it *item, f *fault, record renew.Failure) string {
 	text := f.text
 	if f.class == oauth.Credentials {
-		text = fmt.Sprintf("%s refuses this pair (%s)", providerName(it), f.text)
+		text = fmt.Sprintf("%s refuses this pair (%s)", providerName(it), f.refusal())
 		if record.Attempts > 0 && record.Attempts <= renew.LatchAfter {
 			text += fmt.Sprintf(", attempt %d of %d", record.Attempts, renew.LatchAfter)
 		}
@@ -78,6 +79,14 @@ func (r *run) sentence(it *item, f *fault, record renew.Failure) string {
 		advice = adviceFor(f)
 	}
 	return named(it.id, text) + ". " + r.tokenLife(it) + sentenceEnd(advice)
+}
+
+// refusal is the provider's answer in short: "HTTP 401: Bad credentials".
+func (f *fault) refusal() string {
+	if f.words == "" {
+		return fmt.Sprintf("HTTP %d", f.status)
+	}
+	return fmt.Sprintf("HTTP %d: %s", f.status, f.words)
 }
 
 // named puts the connection in front unless the text has it there already.

@@ -91,7 +91,7 @@ type Decision struct {
 	Action      Action
 	Reason      Reason
 	Text        string    // the reason as a person reads it: "backing_off until 2026-01-02T03:04:05Z"
-	NotBefore   time.Time // when to come back, for Keep and Wait; else zero
+	NotBefore   time.Time // when to come back, for Keep and Wait; zero otherwise, and for Replaced when the record cannot be read
 	UseStandby  bool      // when AWSCURRENT is refused, a standby may be tried in the same run
 	DropFailure bool      // the failure record is a leftover of a crash
 }
@@ -170,9 +170,13 @@ func wanted(now time.Time, f Facts, ask Ask) Decision {
 func rejected(now time.Time, f Facts, version int64) Decision {
 	switch age := f.age(now); {
 	case f.Version != version:
-		return Decision{Action: Keep, Reason: Replaced, Text: fmt.Sprintf("replaced: version %d is published, read it", f.Version)}
+		d := Decision{Action: Keep, Reason: Replaced, Text: fmt.Sprintf("replaced: version %d is published, read it", f.Version)}
+		if f.Record != nil {
+			d.NotBefore = f.Record.RenewAt
+		}
+		return d
 	case age >= 0 && age < JustMinted:
-		return Decision{Action: Keep, Reason: MintedRecently, Text: fmt.Sprintf(
+		return Decision{Action: Keep, Reason: MintedRecently, NotBefore: now.Add(JustMinted - age), Text: fmt.Sprintf(
 			"minted_recently: version %d is %d s old: do you read with decryption? A readable token does not begin with \"AQIC\"",
 			f.Version, int(age.Seconds()))}
 	default:

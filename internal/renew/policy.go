@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Policy is what the installation and a provider say about renewing. The zero value of a field is not a default: use NewPolicy.
+// Policy is what the installation and a provider say about renewing. Every field must be positive: the zero value of none is a default.
 type Policy struct {
 	Period      time.Duration // time between two sweeps
 	ReaderCache time.Duration // how long a reader may go on using what it read
@@ -65,7 +65,7 @@ func fraction(text string) float64 {
 // there is none; a token that still lives shortens the wait, so that there are several tries before it dies.
 func (p Policy) Backoff(attempts int, left time.Duration) time.Duration {
 	wait := MaxBackoff
-	if shift := max(attempts, 1) - 1; shift < 16 && p.Period<<shift < wait {
+	if shift := max(attempts, 1) - 1; shift < 16 && p.Period <= wait>>shift { // asked this way round, nothing overflows
 		wait = p.Period << shift
 	}
 	if left > 0 {
@@ -90,8 +90,11 @@ func (p Policy) CanaryDue(now, first time.Time, interval time.Duration) bool {
 	return since >= interval && since%interval < p.Period
 }
 
-// NextCanary is the start of the next canary window after now.
+// NextCanary is the start of the next canary window after now. It counts from now, since a sum from first may overflow.
 func (p Policy) NextCanary(now, first time.Time, interval time.Duration) time.Time {
-	k := max(now.Sub(first)/interval, 0) + 1
-	return first.Add(k * interval)
+	since := now.Sub(first)
+	if since < 0 {
+		return first.Add(interval)
+	}
+	return now.Add(interval - since%interval)
 }

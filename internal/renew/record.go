@@ -8,15 +8,19 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 )
 
 // MaxRecord is how many characters the Description of an SSM parameter holds.
 const MaxRecord = 1024
 
-// maxText is how long a text that a provider chose may stand in a record before it is replaced by a hash.
-const maxText = 64
-
-const recordVersion = 1
+const (
+	recordVersion = 1
+	// maxText is how many characters of a text that a provider chose may stand in a record before it is replaced by a hash.
+	maxText = 64
+	// hashLength is how many hex digits a hash has in a record.
+	hashLength = 16
+)
 
 // Record says what the published token is. It is the Description of the token's parameter, so that token and record change in one write
 // (contract.md section 2).
@@ -96,13 +100,18 @@ func decode(text string, into any, version func() int) error {
 	return nil
 }
 
-// Encode writes the record in at most MaxRecord characters.
+// Encode writes the record in at most MaxRecord characters: a scope that does not fit is replaced by its hash, and so are a jti and a
+// store that are too long, or that JSON makes too long (a control character takes six).
 func (r Record) Encode() string {
 	r.V = recordVersion
-	r.JTI, r.StoreID = shorten(r.JTI), shorten(r.StoreID)
+	r.JTI, r.StoreID = shorten(r.JTI, maxText), shorten(r.StoreID, maxText)
 	text := encode(r)
-	if len(text) > MaxRecord {
+	if len(text) > MaxRecord && r.Scope != "" {
 		r.Scope, r.ScopeSHA256 = "", hash(r.Scope)
+		text = encode(r)
+	}
+	if len(text) > MaxRecord {
+		r.JTI, r.StoreID = shorten(r.JTI, hashLength), shorten(r.StoreID, hashLength)
 		text = encode(r)
 	}
 	return text
@@ -124,21 +133,22 @@ func (r *Record) SameScope(granted string) bool {
 
 // SameStore reports whether the record names the given store; a record or a token without one says nothing.
 func (r *Record) SameStore(store string) bool {
-	return r.StoreID == "" || store == "" || r.StoreID == shorten(store)
+	return r.StoreID == "" || store == "" || r.StoreID == store || r.StoreID == hash(store)
 }
 
 func encode(v any) string {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil { // only a type that JSON does not know can fail, and there is none above
+	if err := enc.Encode(v); err != nil { // only a year beyond 9999 can fail, and no token lives that long
 		return ""
 	}
 	return string(bytes.TrimRight(b.Bytes(), "\n"))
 }
 
-func shorten(text string) string {
-	if len(text) <= maxText {
+// shorten replaces a text of more than most characters by its hash.
+func shorten(text string, most int) string {
+	if utf8.RuneCountInString(text) <= most {
 		return text
 	}
 	return hash(text)
@@ -147,5 +157,5 @@ func shorten(text string) string {
 // hash is the first 16 hex digits of the text's SHA-256.
 func hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:8])
+	return hex.EncodeToString(sum[:hashLength/2])
 }
