@@ -173,9 +173,18 @@ func wellFormedPath(name string) bool {
 	if strings.Contains(name, "//") || strings.HasSuffix(name, "/") || strings.Contains(name, "/") && name[0] != '/' {
 		return false
 	}
-	return strings.IndexFunc(name, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-", r))
-	}) < 0
+	return onlyLettersDigitsAnd(name, "/._-")
+}
+
+// onlyLettersDigitsAnd reports whether a name consists of ASCII letters, digits and the symbols.
+func onlyLettersDigitsAnd(name, symbols string) bool {
+	for _, r := range name {
+		letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'
+		if !letter && !strings.ContainsRune(symbols, r) {
+			return false
+		}
+	}
+	return true
 }
 
 // fits checks the call against the parameter that is there.

@@ -3,7 +3,6 @@ package awstest
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -119,9 +118,7 @@ func (in *createSecretInput) validate() *apiError {
 	if len(in.Name) > maxSecretName {
 		return tooLong("name", maxSecretName)
 	}
-	if strings.IndexFunc(in.Name, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-/_+=.@!", r))
-	}) >= 0 {
+	if !onlyLettersDigitsAnd(in.Name, "-/_+=.@!") {
 		return refuse("ValidationException", "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@!")
 	}
 	return in.payload.validate()
@@ -161,21 +158,25 @@ func (in *putSecretValueInput) run(w *World) (any, *apiError) {
 		return nil, err
 	}
 	v := s.version(in.ClientRequestToken)
-	switch {
-	case v == nil:
-		v = in.version(w.now())
-	case v.empty(): // what RotateSecret made: it gets its value now
-		filled := in.version(w.now())
-		v.value, v.binary = filled.value, filled.binary
-	case in.same(v): // the same call again: nothing happens
-		return s.put(v), nil
-	default:
+	if v != nil && !v.empty() {
+		if in.same(v) { // the same call again: nothing happens
+			return s.put(v), nil
+		}
 		return nil, refuse("ResourceExistsException", "You can't use ClientRequestToken "+v.id+" because that value is already in use for a version of secret "+s.arn+".")
 	}
-	if err := w.place(s, v, in.VersionStages); err != nil {
-		return nil, err
+	labels := s.labelsFor(in.VersionStages)
+	if s.count(labels) > maxStages {
+		return nil, tooManyLabels()
 	}
-	return s.put(v), nil
+	added := in.version(w.now())
+	if v == nil {
+		s.versions = append(s.versions, added)
+		s.abandonRotation(added.id)
+	} else { // what RotateSecret made: it gets its value now
+		v.value, v.binary = added.value, added.binary
+	}
+	w.label(s, added.id, labels)
+	return s.put(added), nil
 }
 
 func (in *putSecretValueInput) validate() *apiError {
@@ -192,26 +193,26 @@ func (s *secret) put(v *secretVersion) putSecretValueOutput {
 	return putSecretValueOutput{ARN: s.arn, Name: s.name, VersionID: v.id, VersionStages: s.labels(v.id)}
 }
 
-// place adds a version, if it is new, and labels it: AWSCURRENT unless other labels are given, and always for the first version of a
-// secret. A demoted version loses AWSPENDING. A new version beside a rotation that is under way abandons it. w.mu is held.
-func (w *World) place(s *secret, v *secretVersion, labels []string) *apiError {
-	if len(labels) == 0 || len(s.versions) == 0 && !slices.Contains(labels, stageCurrent) {
-		labels = append(slices.Clone(labels), stageCurrent)
+// labelsFor are the labels that a new version gets: AWSCURRENT unless others are given, and always for the first version of a secret.
+func (s *secret) labelsFor(given []string) []string {
+	if len(given) == 0 || len(s.versions) == 0 && !slices.Contains(given, stageCurrent) {
+		return append(slices.Clone(given), stageCurrent)
 	}
-	if s.count(labels) > maxStages {
-		return refuse("LimitExceededException", "You have exceeded the quota of staging labels of a secret.")
-	}
-	if s.version(v.id) == nil {
-		s.versions = append(s.versions, v)
-		s.abandonRotation(v.id)
-	}
+	return given
+}
+
+// label puts labels on a version that was added; the version that this demotes loses AWSPENDING. w.mu is held.
+func (w *World) label(s *secret, id string, labels []string) {
 	demoted := s.stages[stageCurrent]
-	s.attach(v.id, labels...)
-	if current := s.stages[stageCurrent]; current != demoted && s.stages[stagePending] == demoted {
+	s.attach(id, labels...)
+	if s.stages[stageCurrent] != demoted && s.stages[stagePending] == demoted {
 		delete(s.stages, stagePending)
 	}
 	w.touch(s)
-	return nil
+}
+
+func tooManyLabels() *apiError {
+	return refuse("LimitExceededException", "You have exceeded the quota of staging labels of a secret.")
 }
 
 // count is how many labels the secret would have with these.
@@ -281,7 +282,7 @@ func (in *updateStageInput) validate(s *secret) *apiError {
 	case in.VersionStage == stageCurrent && in.MoveToVersionID == "":
 		return refuse("InvalidParameterException", "You can only move staging label AWSCURRENT to a different secret version. It can't be completely removed.")
 	case holder == "" && s.count([]string{in.VersionStage}) > maxStages:
-		return refuse("LimitExceededException", "You have exceeded the quota of staging labels of a secret.")
+		return tooManyLabels()
 	default:
 		return nil
 	}

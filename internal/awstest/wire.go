@@ -106,22 +106,17 @@ func (w *World) execute(op Op, in input, names []string, bad *apiError) (any, *a
 		return nil, bad, none
 	}
 	if !w.admit(groupOf(op)) {
-		return nil, throttled(), Throttled
+		return nil, throttled(), none
 	}
-	switch effect := w.takeFault(op, names); effect {
-	case none:
-		result, failure := in.run(w)
-		return result, failure, none
-	case LostResponse:
-		result, failure := in.run(w)
-		return result, failure, effect
-	case Hang, ConnectionReset:
+	effect := w.takeFault(op, names)
+	if failure := effect.failure(op, first(names)); failure != nil {
+		return nil, failure, effect
+	}
+	if effect == Hang || effect == ConnectionReset {
 		return nil, nil, effect
-	case AccessDenied, KMSAccessDenied, DecryptionFailure, InternalError, Throttled, TooManyUpdates, ParameterLimit, ParameterVersionLimit:
-		return nil, effect.failure(op, first(names)), effect
-	default:
-		return nil, effect.failure(op, first(names)), effect
 	}
+	result, failure := in.run(w)
+	return result, failure, effect
 }
 
 // plainNames turns ARNs of secrets into names, so that faults and the log speak of names only.

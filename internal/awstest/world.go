@@ -68,10 +68,11 @@ type World struct {
 
 // now is the World's clock.
 func (w *World) now() time.Time {
-	if w.Now != nil {
-		return w.Now()
+	now := w.Now
+	if now == nil {
+		now = time.Now
 	}
-	return time.Now()
+	return now()
 }
 
 // init makes the maps of a zero World. w.mu is held.

@@ -131,7 +131,7 @@ func syntaxError(raw []byte) error {
 	if err := json.Unmarshal(raw, &whole); !errors.As(err, &syntax) { // a Decoder's offsets mean different things in different places
 		return errors.New("the value is not JSON")
 	}
-	if int(syntax.Offset) >= len(raw) {
+	if syntax.Error() == "unexpected end of JSON input" { // encoding/json has no other sign: an error at the last byte has the same offset
 		return errors.New("the value is not JSON: it ends before its closing brace")
 	}
 	before := raw[:max(int(syntax.Offset)-1, 0)]

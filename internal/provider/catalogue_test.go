@@ -178,11 +178,9 @@ func TestAValidFileLoads(t *testing.T) {
 }
 
 func TestABrokenFileIsRefusedByFileAndField(t *testing.T) {
-	rule := func(pairs ...any) any {
+	rule := func(field string, value any) any {
 		r := map[string]any{"error": "e", "class": "credentials", "code": "c"}
-		for i := 0; i < len(pairs); i += 2 {
-			r[pairs[i].(string)] = pairs[i+1]
-		}
+		r[field] = value
 		return map[string]any{"errors": []any{r}}
 	}
 	for _, tt := range []struct {

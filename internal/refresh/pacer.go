@@ -11,39 +11,47 @@ import (
 // others use the same quota (additive increase, multiplicative decrease). There are no bursts, since a burst that is refused would cost
 // tokens that were already fetched.
 type pacer struct {
-	now func() time.Time
+	now  func() time.Time
+	turn chan struct{} // held by the one who waits for the next place; the others wait in line, at whatever rate holds by then
 
-	mu   sync.Mutex
-	max  float64 // writes a second
-	rate float64 // writes a second at present
-	next time.Time
+	mu        sync.Mutex
+	max       float64 // writes a second
+	rate      float64 // writes a second at present
+	next      time.Time
+	slowed    time.Time // last change for the slower
+	throttles int       // in a row
 }
 
 const (
-	throttleFactor = 0.8  // of the rate is left after a throttled write
-	recoverFactor  = 0.02 // of the maximum is regained with each write that passes
-	minRate        = 0.1  // of the maximum: below it nothing would ever be learnt again
+	slowerFactor = 0.9   // of the rate is left after a throttled write
+	slowFactor   = 0.7   // after another one in a row
+	fasterStep   = 0.003 // of the maximum is regained with each write that passes
+	minRate      = 0.1   // of the maximum: below it nothing would ever be learnt again
 )
 
 func newPacer(perSecond float64, now func() time.Time) *pacer {
-	return &pacer{now: now, max: perSecond, rate: perSecond}
+	return &pacer{now: now, turn: make(chan struct{}, 1), max: perSecond, rate: perSecond}
 }
 
-// wait takes the next free place and sleeps until it comes, or until ctx ends.
-func (p *pacer) wait(ctx context.Context) error {
-	return sleep(ctx, p.reserve())
-}
-
-func (p *pacer) reserve() time.Duration {
+// wait sleeps until the next place comes, or until ctx ends, and returns the place.
+func (p *pacer) wait(ctx context.Context) (time.Time, error) {
+	select {
+	case p.turn <- struct{}{}:
+	case <-ctx.Done():
+		return time.Time{}, ctx.Err()
+	}
+	defer func() { <-p.turn }()
+	p.mu.Lock()
+	ahead := p.next.Sub(p.now())
+	p.mu.Unlock()
+	if err := sleep(ctx, ahead); err != nil {
+		return time.Time{}, err
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := p.now()
-	at := now
-	if p.next.After(now) {
-		at = p.next
-	}
-	p.next = at.Add(p.gap())
-	return at.Sub(now)
+	place := p.now()
+	p.next = place.Add(p.gap())
+	return place, nil
 }
 
 // gap between two writes, rounded up: rounding down would let one write too many into a second.
@@ -51,16 +59,28 @@ func (p *pacer) gap() time.Duration {
 	return time.Duration(math.Ceil(float64(time.Second) / p.rate))
 }
 
+// passed notes a write that SSM took.
 func (p *pacer) passed() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.rate = min(p.max, p.rate+p.max*recoverFactor)
+	p.throttles = 0
+	p.rate = min(p.max, p.rate+p.max*fasterStep)
 }
 
-func (p *pacer) throttled() {
+// throttled notes a write that SSM did not take for its number. Writes that were under way when the rate was last lowered say nothing new.
+func (p *pacer) throttled(place time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.rate = max(p.max*minRate, p.rate*throttleFactor)
+	if place.Before(p.slowed) {
+		return
+	}
+	factor := slowerFactor
+	if p.throttles++; p.throttles > 1 {
+		factor = slowFactor
+	}
+	p.rate = max(p.max*minRate, p.rate*factor)
+	p.slowed = p.now()
+	p.next = p.slowed.Add(p.gap())
 }
 
 // timeFor says how long the given number of writes will take from now on, those included that already have their place.

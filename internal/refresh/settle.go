@@ -255,7 +255,7 @@ func (r *run) finish(ctx context.Context) {
 
 // note writes one failure record at the pace of all writes. It is lost when that fails: the next run finds the same.
 func (r *run) note(ctx context.Context, w failureWrite) {
-	err := r.pacer.wait(ctx)
+	place, err := r.pacer.wait(ctx)
 	if err == nil {
 		_, err = r.cfg.Parameters.Put(ctx, Write{Connection: w.item.id, Kind: KindFailure,
 			Value: oauth.NewSecret(w.sentence), Description: w.record.Encode()})
@@ -266,7 +266,7 @@ func (r *run) note(ctx context.Context, w failureWrite) {
 		r.pacer.passed()
 		return
 	case errors.Is(err, ErrThrottled):
-		r.pacer.throttled()
+		r.pacer.throttled(place)
 	case errors.Is(err, ErrStoreRefuses):
 		r.refused = err
 		r.observe(Event{Kind: EventStoreRefuse, Connection: w.item.id, Message: err.Error()})

@@ -225,7 +225,8 @@ func (r *run) put(ctx context.Context, it *item, write func(seq int64) Write, re
 	defer cancel()
 	expected := it.facts.Version + 1
 	for try := 1; ; {
-		if err := r.pacer.wait(ctx); err != nil {
+		place, err := r.pacer.wait(ctx)
+		if err != nil {
 			return 0, fmt.Errorf("write token: no place before the end of the run: %w", ErrUnavailable)
 		}
 		version, err := r.cfg.Parameters.Put(ctx, write(expected))
@@ -234,7 +235,7 @@ func (r *run) put(ctx context.Context, it *item, write func(seq int64) Write, re
 			r.pacer.passed()
 			return version, nil
 		case errors.Is(err, ErrThrottled):
-			r.pacer.throttled()
+			r.pacer.throttled(place)
 		case errors.Is(err, ErrUnavailable) && try < putTries:
 			try++
 			if there, ok := r.arrived(ctx, it, record); ok {
@@ -291,14 +292,15 @@ func (r *run) publishAccount(ctx context.Context, it *item, m minted) error {
 		return err
 	}
 	for {
-		if err := r.pacer.wait(ctx); err != nil {
+		place, err := r.pacer.wait(ctx)
+		if err != nil {
 			return err
 		}
-		_, err := r.cfg.Parameters.Put(ctx, Write{Connection: it.id, Kind: KindAccount, Value: oauth.NewSecret(account),
+		_, err = r.cfg.Parameters.Put(ctx, Write{Connection: it.id, Kind: KindAccount, Value: oauth.NewSecret(account),
 			Description: "Account at " + m.conn.Provider.Name + " that API calls name beside the token"})
 		if !errors.Is(err, ErrThrottled) {
 			return err
 		}
-		r.pacer.throttled()
+		r.pacer.throttled(place)
 	}
 }

@@ -250,11 +250,14 @@ func TestAnAnswerMayBePartialInAnyOrderAndStale(t *testing.T) {
 			entry("oauth/c", "c1", "AWSCURRENT"), entry("oauth/nobody-asked", "n1", "AWSCURRENT"), entry("oauth/b", "b0", "AWSPREVIOUS"), entry("oauth/a", "a1", "AWSCURRENT"),
 		}})),
 		"GetSecretValue": func(r *http.Request) (*http.Response, error) {
-			var in struct{ SecretId, VersionStage string }
-			if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.VersionStage != "AWSCURRENT" {
-				return nil, fmt.Errorf("asked for stage %q: %w", in.VersionStage, err)
+			var in struct {
+				ID    string `json:"SecretId"`
+				Stage string `json:"VersionStage"`
 			}
-			return answering(200, encoded(entry(in.SecretId, strings.TrimPrefix(in.SecretId, "oauth/")+"1", "AWSCURRENT")))(r)
+			if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.Stage != "AWSCURRENT" {
+				return nil, fmt.Errorf("asked for stage %q: %w", in.Stage, err)
+			}
+			return answering(200, encoded(entry(in.ID, strings.TrimPrefix(in.ID, "oauth/")+"1", "AWSCURRENT")))(r)
 		},
 	}, &calls))
 	docs := s.ReadCurrent(t.Context(), []string{"a", "b", "c", "d", "a"})
@@ -315,12 +318,12 @@ func TestNewNamesEveryFault(t *testing.T) {
 		config Config
 		want   []string
 	}{
-		"nothing is set":             {Config{}, []string{"Client", "Prefix"}},
-		"a prefix without its slash": {Config{Prefix: "oauth"}, []string{"Client", `Prefix "oauth"`}},
-		"a prefix with a space":      {Config{Prefix: "my oauth/"}, []string{`Prefix "my oauth/"`}},
-		"a prefix that would negate": {Config{Prefix: "!oauth/"}, []string{`Prefix "!oauth/"`}},
-		"a prefix that is too long":  {Config{Prefix: strings.Repeat("a", 256) + "/"}, []string{"Prefix"}},
-		"a negative time-out":        {Config{Prefix: "oauth/", CallTimeout: -1}, []string{"CallTimeout"}},
+		"nothing is set":             {Config{}, []string{"client", "prefix"}},
+		"a prefix without its slash": {Config{Prefix: "oauth"}, []string{"client", `prefix "oauth"`}},
+		"a prefix with a space":      {Config{Prefix: "my oauth/"}, []string{`prefix "my oauth/"`}},
+		"a prefix that would negate": {Config{Prefix: "!oauth/"}, []string{`prefix "!oauth/"`}},
+		"a prefix that is too long":  {Config{Prefix: strings.Repeat("a", 256) + "/"}, []string{"prefix"}},
+		"a negative time-out":        {Config{Prefix: "oauth/", CallTimeout: -1}, []string{"call time-out"}},
 	}
 	for sentence, tt := range tests {
 		t.Run(sentence, func(t *testing.T) {
@@ -335,4 +338,27 @@ func TestNewNamesEveryFault(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAListingThatTellsTooMuchIsCut(t *testing.T) {
+	s := over(t, answering(200, encoded(map[string]any{"SecretList": []map[string]any{
+		{"Name": "oauth/a"}, {"Name": "OAuth/b"}, {"Name": "oauthx/c"}, {"Name": "x/oauth/d"}, {"Name": "oauth/e", "DeletedDate": 1767322800},
+		{"Name": "oauth/a", "LastChangedDate": 1767322800, "Tags": []map[string]string{{"Key": "chaveiro:paused", "Value": "true"}}},
+		{"Name": "oauth/a", "LastChangedDate": 1767322700},
+	}})))
+	got, err := s.List(t.Context())
+	if err != nil || len(got) != 1 || got[0].Connection != "a" || !got[0].Paused || got[0].Changed.Unix() != 1767322800 {
+		t.Errorf("List = %+v, %v; want a alone, as it was changed last", got, err)
+	}
+}
+
+func TestASecretWithoutAValueIsAnEmptyDocumentAlsoWhenReadAlone(t *testing.T) {
+	var calls []string
+	noValue := refusing("ResourceNotFoundException", "Secrets Manager can't find the specified secret value for staging label: AWSCURRENT")
+	s := over(t, perOperation(map[string]wire{"BatchGetSecretValue": answering(200, "{}"), "GetSecretValue": noValue}, &calls))
+	if d := s.ReadCurrent(t.Context(), []string{"x"})[0]; d != (refresh.Document{Connection: "x"}) {
+		t.Errorf("ReadCurrent = %+v", d)
+	}
+	_, err := s.ReadVersion(t.Context(), "x", "v1")
+	wantOnly(t, err, refresh.ErrNotFound)
 }

@@ -60,13 +60,13 @@ var prefixPattern = regexp.MustCompile(`^[a-zA-Z0-9/_+=.@-]{0,255}/$`)
 func New(c Config) (*Store, error) {
 	var faults []error
 	if c.Client == nil {
-		faults = append(faults, errors.New("Client is missing"))
+		faults = append(faults, errors.New("the client is missing"))
 	}
 	if !prefixPattern.MatchString(c.Prefix) {
-		faults = append(faults, fmt.Errorf("Prefix %q: it ends with /, with a-z A-Z 0-9 / _ + = . @ - before", c.Prefix))
+		faults = append(faults, fmt.Errorf("prefix %q: it ends with /, with a-z A-Z 0-9 / _ + = . @ - before", c.Prefix))
 	}
 	if c.CallTimeout < 0 {
-		faults = append(faults, fmt.Errorf("CallTimeout %v is negative", c.CallTimeout))
+		faults = append(faults, fmt.Errorf("call time-out %v is negative", c.CallTimeout))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, fmt.Errorf("configure smsecret: %w", err)

@@ -3,6 +3,7 @@ package ssmstore
 import (
 	"context"
 	"errors"
+	"math"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -21,9 +22,9 @@ func (s *Store) List(ctx context.Context) ([]refresh.Parameter, error) {
 	// shown anywhere; so where it is refused, Path alone serves, with more pages. The values have no leading slash, since whether
 	// Contains sees a name with or without one is not documented either; what it finds too much is dropped by parse.
 	kinds := filter("Name", "Contains", string(refresh.KindToken), string(refresh.KindFailure))
-	found, err := s.describe(ctx, s.prefix, path, kinds)
+	found, err := s.describe(ctx, s.prefix, everything, path, kinds)
 	if refusesFilter(err) {
-		found, err = s.describe(ctx, s.prefix, path)
+		found, err = s.describe(ctx, s.prefix, everything, path)
 	}
 	if err != nil {
 		return nil, err
@@ -31,8 +32,12 @@ func (s *Store) List(ctx context.Context) ([]refresh.Parameter, error) {
 	return found, nil
 }
 
-// describe pages through DescribeParameters and keeps what is ours. subject names the question in errors.
-func (s *Store) describe(ctx context.Context, subject string, filters ...types.ParameterStringFilter) ([]refresh.Parameter, error) {
+// everything asks describe for every page.
+const everything = math.MaxInt
+
+// describe pages through DescribeParameters and keeps what is ours, until it has most of them: a question by name needs no look at the
+// pages after the last name. subject names the question in errors.
+func (s *Store) describe(ctx context.Context, subject string, most int, filters ...types.ParameterStringFilter) ([]refresh.Parameter, error) {
 	var found []refresh.Parameter
 	at := map[refresh.Name]int{} // index in found: pages are not a snapshot, so a parameter that moved may be told twice
 	tokens := map[string]bool{}
@@ -56,7 +61,7 @@ func (s *Store) describe(ctx context.Context, subject string, filters ...types.P
 			}
 		}
 		next := aws.ToString(out.NextToken)
-		if next == "" {
+		if next == "" || len(found) >= most {
 			return found, nil
 		}
 		if tokens[next] {

@@ -97,7 +97,7 @@ func (s *Store) addDescriptions(ctx context.Context, found []refresh.Parameter) 
 		for i, p := range part {
 			names[i], _ = s.name(p.Connection, p.Kind)
 		}
-		got, err := s.describe(ctx, names[0], filter("Name", "Equals", names...))
+		got, err := s.describe(ctx, names[0], len(names), filter("Name", "Equals", names...))
 		if err != nil {
 			return err
 		}

@@ -89,15 +89,15 @@ func TestNewNamesEveryFault(t *testing.T) {
 		config Config
 		want   []string
 	}{
-		"nothing is set":                   {Config{}, []string{"Client", "Prefix", "KMSKeyID"}},
-		"a prefix without its slash":       {Config{Prefix: "oauth", KMSKeyID: "alias/aws/ssm"}, []string{"Client", `Prefix "oauth"`}},
-		"a prefix with a slash at the end": {Config{Prefix: "/oauth/", KMSKeyID: "k"}, []string{`Prefix "/oauth/"`}},
-		"a prefix with an empty segment":   {Config{Prefix: "/a//b", KMSKeyID: "k"}, []string{`Prefix "/a//b"`}},
+		"nothing is set":                   {Config{}, []string{"client", "prefix", "key"}},
+		"a prefix without its slash":       {Config{Prefix: "oauth", KMSKeyID: "alias/aws/ssm"}, []string{"client", `prefix "oauth"`}},
+		"a prefix with a slash at the end": {Config{Prefix: "/oauth/", KMSKeyID: "k"}, []string{`prefix "/oauth/"`}},
+		"a prefix with an empty segment":   {Config{Prefix: "/a//b", KMSKeyID: "k"}, []string{`prefix "/a//b"`}},
 		"a reserved first segment":         {Config{Prefix: "/awsome", KMSKeyID: "k"}, []string{"reserved"}},
 		"the other one, in capitals":       {Config{Prefix: "/SSM-x", KMSKeyID: "k"}, []string{"reserved"}},
 		"a prefix that is too deep":        {Config{Prefix: strings.Repeat("/a", 11), KMSKeyID: "k"}, []string{"levels"}},
-		"a key with a space":               {Config{Prefix: "/oauth", KMSKeyID: "my key"}, []string{`KMSKeyID "my key"`}},
-		"a negative time-out":              {Config{Prefix: "/oauth", KMSKeyID: "k", CallTimeout: -1}, []string{"CallTimeout"}},
+		"a key with a space":               {Config{Prefix: "/oauth", KMSKeyID: "my key"}, []string{`key "my key"`}},
+		"a negative time-out":              {Config{Prefix: "/oauth", KMSKeyID: "k", CallTimeout: -1}, []string{"call time-out"}},
 	}
 	for sentence, tt := range tests {
 		t.Run(sentence, func(t *testing.T) {

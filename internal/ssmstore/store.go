@@ -74,14 +74,14 @@ const maxPrefixLevels = 10
 func New(c Config) (*Store, error) {
 	var faults []error
 	if c.Client == nil {
-		faults = append(faults, errors.New("Client is missing"))
+		faults = append(faults, errors.New("the client is missing"))
 	}
 	faults = append(faults, checkPrefix(c.Prefix))
 	if !keyPattern.MatchString(c.KMSKeyID) {
-		faults = append(faults, fmt.Errorf("KMSKeyID %q is no key id, ARN or alias", c.KMSKeyID))
+		faults = append(faults, fmt.Errorf("key %q is no key id, ARN or alias", c.KMSKeyID))
 	}
 	if c.CallTimeout < 0 {
-		faults = append(faults, fmt.Errorf("CallTimeout %v is negative", c.CallTimeout))
+		faults = append(faults, fmt.Errorf("call time-out %v is negative", c.CallTimeout))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, fmt.Errorf("configure ssmstore: %w", err)
@@ -95,13 +95,13 @@ func New(c Config) (*Store, error) {
 // checkPrefix refuses what SSM would refuse in every name that begins with it.
 func checkPrefix(prefix string) error {
 	if !prefixPattern.MatchString(prefix) {
-		return fmt.Errorf("Prefix %q: it begins with / and does not end with one, with a-z A-Z 0-9 _ . - between", prefix)
+		return fmt.Errorf("prefix %q: it begins with / and does not end with one, with a-z A-Z 0-9 _ . - between", prefix)
 	}
 	if strings.Count(prefix, "/") > maxPrefixLevels {
-		return fmt.Errorf("Prefix %q has more than %d levels", prefix, maxPrefixLevels)
+		return fmt.Errorf("prefix %q has more than %d levels", prefix, maxPrefixLevels)
 	}
 	if first := strings.ToLower(prefix[1:]); strings.HasPrefix(first, "aws") || strings.HasPrefix(first, "ssm") {
-		return fmt.Errorf("Prefix %q: names that begin with aws or ssm are reserved", prefix)
+		return fmt.Errorf("prefix %q: names that begin with aws or ssm are reserved", prefix)
 	}
 	return nil
 }

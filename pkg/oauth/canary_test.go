@@ -38,7 +38,7 @@ func printed(t *testing.T, v any) string {
 	}
 	b.Write(j)
 	for _, h := range []slog.Handler{slog.NewTextHandler(&b, nil), slog.NewJSONHandler(&b, nil)} {
-		slog.New(h).Error("failed", "value", v, "group", slog.GroupValue(slog.Any("inner", v)))
+		slog.New(h).Error("failed", slog.Any("value", v), slog.Group("group", slog.Any("inner", v)))
 	}
 	return b.String()
 }
@@ -60,14 +60,14 @@ func TestCanary(t *testing.T) {
 	}
 	var echoes []string
 	for _, f := range forms {
-		echoes = append(echoes, f, "client_secret="+f+"&x=1", "{\"s\":\""+f+"\"}")
+		echoes = append(echoes, "got "+f+" in {\"client_secret\":\""+f+"\"} or client_secret="+f+"&x=1")
 	}
 	// An echo of the whole request in base64, and the secret at each place within a group of three bytes.
 	for _, before := range []string{"", "a", "ab", "client_id=x&client_secret="} {
 		echoes = append(echoes, base64.StdEncoding.EncodeToString([]byte(before+testSecret+"&z=0")))
 	}
 	for _, echo := range echoes {
-		for _, status := range []int{200, 302, 400, 401, 403, 429, 500, 600} {
+		for _, status := range []int{200, 302, 401, 503} {
 			for _, body := range echoBodies(t, echo, access, refresh) {
 				h := http.Header{"Location": {"https://x/?" + echo}, "Www-Authenticate": {"Basic realm=" + echo}, "Retry-After": {echo}, "X-Echo": {echo}, "Date": {echo}}
 				_, e := exchange(t, req, status, h, body)
@@ -77,11 +77,11 @@ func TestCanary(t *testing.T) {
 				if e.Status != status {
 					t.Errorf("status %d", e.Status)
 				}
-				mustNotShow(t, e.Description+e.Error(), append(forms, echo))
+				mustNotShow(t, e.Description+e.Error(), forms)
 			}
 		}
 	}
-	// Every way of printing, for one of each kind.
+	// A secret alone in its place, and every way of printing, for one of each kind.
 	for _, status := range []int{200, 302, 401} {
 		for _, body := range echoBodies(t, testSecret+" "+basic+" "+access, access, refresh) {
 			_, e := exchange(t, req, status, nil, body)
@@ -94,22 +94,23 @@ func TestCanary(t *testing.T) {
 func echoBodies(t *testing.T, echo, access, refresh string) []string {
 	t.Helper()
 	var out []string
-	for _, v := range []any{
-		map[string]any{"error": echo},
-		map[string]any{"error": "invalid_client", "error_description": "no " + echo + "!", "access_token": access, "refresh_token": refresh},
-		map[string]any{"error": "odd", "message": echo},
-		map[string]any{"error": map[string]any{"message": echo, "type": echo, "status": echo, "code": echo}},
-		map[string]any{"errors": []any{map[string]any{"code": echo, "detail": echo}}},
-		map[string]any{"errors": map[string]any{"error_type": echo, "error_message": echo}},
-		map[string]any{"ok": false, "title": echo, "detail": echo},
+	for _, v := range []map[string]any{
+		{"error": echo},
+		{"error": "invalid_client", "error_description": "no " + echo + "!"},
+		{"error": "odd", "message": echo},
+		{"error": map[string]any{"message": echo, "type": echo, "status": echo, "code": echo}},
+		{"errors": []any{map[string]any{"code": echo, "detail": echo}}},
+		{"errors": map[string]any{"error_type": echo, "error_message": echo}},
+		{"ok": false, "title": echo, "detail": echo},
 	} {
+		v["access_token"], v["more"] = access, map[string]any{"refreshToken": refresh}
 		b, err := json.Marshal(v)
 		if err != nil {
 			t.Fatal(err)
 		}
 		out = append(out, string(b))
 	}
-	return append(out, "error="+url.QueryEscape(echo)+"&error_description="+url.QueryEscape(echo), "<html>"+echo+"</html>", echo+" plain "+echo, `{"broken":"`+echo)
+	return append(out, "error="+url.QueryEscape(echo)+"&error_description="+url.QueryEscape(echo)+"&"+url.Values{"access_token": {access}, "refresh_token": {refresh}}.Encode(), "<html>"+echo+"</html>", echo+" plain "+echo, `{"broken":"`+echo)
 }
 
 func mustNotShow(t *testing.T, text string, forms []string) {

@@ -112,6 +112,9 @@ func (a *answer) finish(e *Error, r *Request) {
 	} else if e.Class != Transient {
 		e.RetryAfter = 0
 	}
+	if e.Description == "" {
+		return
+	}
 	s := r.scrubber()
 	a.secrets(s)
 	e.Description = s.text(e.Description)

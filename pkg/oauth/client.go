@@ -128,13 +128,11 @@ func (c *Client) attempt(ctx context.Context, req *Request, watch *stopwatch) (*
 	}
 	actx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
-	res, body, err := c.send(actx, req, watch)
-	if res == nil {
+	a, err := c.send(actx, req, watch)
+	if err != nil {
 		return nil, transportError(ctx, host, watch, err)
 	}
-	a := parseAnswer(res, body, req.Dialect)
 	a.at = issued.UTC().Truncate(time.Second)
-	a.bodyErr = err
 	token, e := a.outcome(req)
 	if e != nil {
 		e.Host = host
@@ -146,11 +144,12 @@ func (c *Client) attempt(ctx context.Context, req *Request, watch *stopwatch) (*
 // errNoResponse is of a Config.Transport that breaks RoundTripper's promise.
 var errNoResponse = errors.New("the transport returned neither an answer nor an error")
 
-// send returns no response when the connection failed before the answer was whole. errBodyTooLarge and errBodyEncoding come with one.
-func (c *Client) send(ctx context.Context, req *Request, watch *stopwatch) (*http.Response, []byte, error) {
+// send returns an error when the connection failed before the answer was whole. That a whole answer's body is too large or packed in an unknown
+// way is the answer's own bodyErr.
+func (c *Client) send(ctx context.Context, req *Request, watch *stopwatch) (*answer, error) {
 	hreq, err := req.httpRequest(watch.watch(ctx), c.cfg.UserAgent)
 	if err != nil {
-		return nil, nil, configError(CodeInvalidRequestConfig, "", "the request cannot be built") // err may repeat the URL
+		return nil, configError(CodeInvalidRequestConfig, "", "the request cannot be built") // err may repeat the URL
 	}
 	// RoundTrip and not a Client: no redirect is followed, no cookie kept, and no *url.Error prints the URL, which may hold the secret.
 	res, err := c.transport.RoundTrip(hreq)
@@ -158,7 +157,7 @@ func (c *Client) send(ctx context.Context, req *Request, watch *stopwatch) (*htt
 		err = errNoResponse
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if res.Body == nil {
 		res.Body = http.NoBody
@@ -166,9 +165,11 @@ func (c *Client) send(ctx context.Context, req *Request, watch *stopwatch) (*htt
 	defer func() { _ = res.Body.Close() }() // whatever it says, the body has been read or given up
 	body, err := readBody(res)
 	if err != nil && !errors.Is(err, errBodyTooLarge) && !errors.Is(err, errBodyEncoding) && !statusSuffices(res.StatusCode) {
-		return nil, nil, err
+		return nil, err
 	}
-	return res, body, err
+	a := parseAnswer(res, body, req.Dialect)
+	a.bodyErr = err
+	return a, nil
 }
 
 // statusSuffices reports whether an answer is understood without its body: a 503 that is cut off is a 503, with its Retry-After. A 400 or

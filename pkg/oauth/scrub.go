@@ -32,7 +32,7 @@ func (s *scrubber) add(secret string) {
 	}
 	raw := []byte(secret)
 	quoted, _ := json.Marshal(secret) // a string always marshals
-	s.forms = append(s.forms, secret, html.EscapeString(secret), string(bytes.Trim(quoted, `"`)), url.QueryEscape(secret), url.PathEscape(secret), lowerEscapes(url.QueryEscape(secret)), lowerEscapes(url.PathEscape(secret)),
+	s.forms = append(s.forms, secret, html.EscapeString(secret), string(bytes.Trim(quoted, `"`)), url.QueryEscape(secret), url.PathEscape(secret),
 		base64.StdEncoding.EncodeToString(raw), base64.RawStdEncoding.EncodeToString(raw), base64.URLEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw),
 		hex.EncodeToString(raw))
 	if c := clean(secret); len(c) >= minScrubbed {
@@ -56,29 +56,43 @@ func base64Inside(raw []byte, offset int) []string {
 	return []string{base64.RawStdEncoding.EncodeToString(padded)[from:to], base64.RawURLEncoding.EncodeToString(padded)[from:to]}
 }
 
-// lowerEscapes turns %2F into %2f: both are valid, and servers write either.
-func lowerEscapes(s string) string {
-	b := []byte(s)
-	for i := 0; i+2 < len(b); i++ {
-		if b[i] == '%' {
-			b[i+1], b[i+2] = byte(unicode.ToLower(rune(b[i+1]))), byte(unicode.ToLower(rune(b[i+2])))
-			i += 2
-		}
-	}
-	return string(b)
-}
-
 // text returns a provider's words fit to be shown: without secrets and control characters, on one line, and short.
 func (s *scrubber) text(words string) string {
 	forms := slices.Clone(s.forms)
 	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) }) // the longest first: one form may hold another
 	for range 2 {                                                            // once as it came, and once more after the blanks inside have been put in order
 		for _, f := range forms {
-			words = strings.ReplaceAll(words, f, redacted)
+			words = hide(words, f)
 		}
 		words = clean(words)
 	}
 	return shorten(hideOpaque(words))
+}
+
+// hide replaces a form without regard to case: %2F is also written %2f, and some servers put what they repeat in lower case.
+func hide(words, form string) string {
+	lower, form := lowerASCII(words), lowerASCII(form)
+	var b strings.Builder
+	for {
+		i := strings.Index(lower, form)
+		if i < 0 {
+			b.WriteString(words)
+			return b.String()
+		}
+		b.WriteString(words[:i] + redacted)
+		words, lower = words[i+len(form):], lower[i+len(form):]
+	}
+}
+
+// lowerASCII keeps every byte in its place, which strings.ToLower does not.
+func lowerASCII(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
 }
 
 // clean puts a text on one line: control and format characters become blanks, runs of blanks one blank.

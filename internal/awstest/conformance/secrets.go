@@ -315,9 +315,21 @@ func secretStages() []behaviour {
 			refused(t, e.move("a", current, 0, 3), "InvalidParameterException", "currently attached to version "+token(2))
 			refused(t, e.move("a", current, 1, 3), "InvalidParameterException", "")
 			refused(t, e.move("a", current, 9, 3), "InvalidParameterException", "")
-			refused(t, e.move("a", current, 2, 9), "InvalidParameterException", "")
-			e.value(t, "a", 2, current, "v2")
+			e.stages(t, "a", "1: AWSPREVIOUS", "2: AWSCURRENT", "3: AWSPENDING")
 		}},
+		{
+			sentence: "a move to a version that is not there is refused and changes nothing",
+			aws: func(t *testing.T, e *env) {
+				e.create(t, "a")
+				refused(t, e.move("a", current, 1, 9), "InvalidParameterException", "")
+				e.stages(t, "a", "1: AWSCURRENT")
+			},
+			moto: func(t *testing.T, e *env) { // refused, and AWSCURRENT is gone
+				e.create(t, "a")
+				refused(t, e.move("a", current, 1, 9), "InvalidParameterException", "")
+				e.stages(t, "a", "1: ")
+			},
+		},
 		{
 			sentence: "a label of one's own is moved only by naming the version that has it",
 			aws: func(t *testing.T, e *env) {

@@ -1,0 +1,393 @@
+package docs_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"chaveiro/internal/connection"
+	"chaveiro/internal/refresh"
+	"chaveiro/internal/renew"
+	"chaveiro/pkg/oauth"
+)
+
+func TestBothReadmesSayTheSameSectionBySection(t *testing.T) {
+	en, pt := readPage(t, english), readPage(t, portuguese)
+	if len(en.sections) != len(pt.sections) || len(en.fences) != len(pt.fences) {
+		t.Fatalf("%d and %d headings, %d and %d fenced blocks", len(en.sections)-1, len(pt.sections)-1, len(en.fences), len(pt.fences))
+	}
+	for i, s := range en.sections {
+		other := pt.sections[i]
+		if s.level != other.level {
+			t.Errorf("%q is a heading of level %d, %q of %d", s.title, s.level, other.title, other.level)
+		}
+		for _, mark := range []string{"- ", "| "} {
+			if n, m := begins(s.prose, mark), begins(other.prose, mark); n != m {
+				t.Errorf("%q has %d lines that begin with %q, %q has %d", s.title, n, mark, other.title, m)
+			}
+		}
+	}
+	for i, f := range en.fences {
+		if other := pt.fences[i]; f.info != other.info || withoutComments(f) != withoutComments(other) {
+			t.Errorf("fenced block %d (%s) differs:\n%s\n%s", i+1, f.info, f.text, other.text)
+		}
+	}
+}
+
+func begins(text, mark string) int {
+	n := 0
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(line, mark) {
+			n++
+		}
+	}
+	return n
+}
+
+var comment = regexp.MustCompile(`(?m)(^|\s+)# .*$`)
+
+// withoutComments is a block as a shell reads it.
+func withoutComments(f fence) string {
+	if f.info == "sh" || f.info == "console" {
+		return comment.ReplaceAllString(f.text, "")
+	}
+	return f.text
+}
+
+func TestEveryLinkInsideTheRepositoryResolves(t *testing.T) {
+	for _, name := range pages(t) {
+		for _, target := range readPage(t, name).links() {
+			if strings.HasPrefix(target, "https://") {
+				continue
+			}
+			file, anchor, _ := strings.Cut(target, "#")
+			if file = path.Join(path.Dir(name), file); strings.HasPrefix(target, "#") {
+				file = name
+			}
+			if _, err := os.Stat(filepath.Join(root, filepath.FromSlash(file))); err != nil || strings.HasPrefix(file, "..") {
+				t.Errorf("%s: %s leads nowhere", name, target)
+				continue
+			}
+			if anchor != "" && !slices.Contains(readPage(t, file).anchors(), anchor) {
+				t.Errorf("%s: %s has no heading %q", name, file, anchor)
+			}
+		}
+	}
+}
+
+// TestEveryShellBlockCanBeRun: a block marked sh holds only what works from the root of the repository, today. What needs an AWS account
+// is marked console.
+func TestEveryShellBlockCanBeRun(t *testing.T) {
+	targets := makeTargets(t)
+	found := 0
+	for _, name := range pages(t) {
+		for _, f := range readPage(t, name).fences {
+			switch f.info {
+			case "sh":
+				for line := range strings.Lines(withoutComments(f)) {
+					if why := runnable(strings.Fields(line), targets); why != "" {
+						t.Errorf("%s: %q: %s", name, strings.TrimSpace(line), why)
+					}
+					found++
+				}
+			case "console", "text":
+			default:
+				if language, _, _ := strings.Cut(f.info, " "); language != "json" {
+					t.Errorf("%s: a block is marked %q: sh, console, text or json", name, f.info)
+				}
+			}
+		}
+	}
+	if found < 4 {
+		t.Errorf("only %d commands found", found)
+	}
+	for _, name := range pages(t) {
+		for _, s := range readPage(t, name).sections {
+			for _, span := range s.code() {
+				if target, ok := strings.CutPrefix(span, "make "); ok && !slices.Contains(targets, target) {
+					t.Errorf("%s names `%s`, which the Makefile does not have", name, span)
+				}
+			}
+		}
+	}
+}
+
+// runnable says why a command is none that works here, "" when it does.
+func runnable(words, targets []string) string {
+	switch {
+	case len(words) == 0:
+		return ""
+	case len(words) == 2 && words[0] == "make":
+		if !slices.Contains(targets, words[1]) {
+			return "the Makefile has no such target"
+		}
+		return ""
+	case len(words) >= 3 && words[0] == "go" && words[1] == "test":
+		if _, err := os.Stat(filepath.Join(root, strings.TrimSuffix(words[2], "/..."))); err != nil {
+			return "there is no such package"
+		}
+		return ""
+	}
+	return "only make and go test are run from a page; mark it console if it needs more"
+}
+
+var target = regexp.MustCompile(`(?m)^([a-z][a-z0-9-]*):.*## `)
+
+func makeTargets(t *testing.T) []string {
+	t.Helper()
+	var names []string
+	for _, m := range target.FindAllStringSubmatch(read(t, "Makefile"), -1) {
+		names = append(names, m[1])
+	}
+	return names
+}
+
+// TestEveryJSONExampleIsOneThatTheCodeUnderstands reads each by what it is marked as.
+func TestEveryJSONExampleIsOneThatTheCodeUnderstands(t *testing.T) {
+	readers := map[string]func(text string) error{
+		"":           parseConnection(t), // docs/providers has no other
+		"connection": parseConnection(t),
+		"result":     strictly[refresh.Result],
+		"plan":       strictly[[]refresh.Planned],
+		"record": func(text string) error {
+			r, err := renew.ParseRecord(text)
+			if err == nil && r.Encode() != strings.TrimSpace(text) {
+				err = errors.New("the code would write " + r.Encode())
+			}
+			return err
+		},
+		"failure": func(text string) error {
+			f, err := renew.ParseFailure(text)
+			if err == nil && f.Encode() != strings.TrimSpace(text) {
+				err = errors.New("the code would write " + f.Encode())
+			}
+			return err
+		},
+	}
+	seen := map[string]int{}
+	for _, name := range pages(t) {
+		for _, f := range readPage(t, name).fences {
+			language, kind, _ := strings.Cut(f.info, " ")
+			if language != "json" {
+				continue
+			}
+			reader, ok := readers[kind]
+			if !ok {
+				t.Errorf("%s: nobody reads a block marked %q", name, f.info)
+				continue
+			}
+			seen[kind]++
+			if err := reader(f.text); err != nil {
+				t.Errorf("%s: %v in\n%s", name, err, f.text)
+			}
+		}
+	}
+	for kind := range readers {
+		if seen[kind] == 0 {
+			t.Errorf("no example is marked %q", kind)
+		}
+	}
+}
+
+// parseConnection reads a connection document whose "…" stand for a pair.
+func parseConnection(t *testing.T) func(string) error {
+	known := catalogue(t)
+	return func(text string) error {
+		_, err := connection.Parse("a/b", oauth.NewSecret(strings.ReplaceAll(text, `"…"`, `"3f1c7d52"`)), known, connection.Options{})
+		return err
+	}
+}
+
+func strictly[T any](text string) error {
+	dec := json.NewDecoder(bytes.NewReader([]byte(text)))
+	dec.DisallowUnknownFields()
+	return dec.Decode(new(T))
+}
+
+// TestTheResultsAreWhatTheFunctionAnswers plays the story of the READMEs' result and plan, and compares all but the times.
+func TestTheResultsAreWhatTheFunctionAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.connect(hotmartShop, w.hotmart)
+		w.connect(kiwifyMain, w.kiwify)
+		wrong := w.sign(w.kiwify, "b")
+		wrong.secret = "pasted from the wrong panel"
+		w.store(kiwifyOther, document(t, "kiwify", wrong))
+		w.invoke(`{}`)
+		time.Sleep(15 * time.Hour)
+		compare(t, "plan", w.invoke(`{"dry_run":true}`).Plan)
+		compare(t, "result", w.invoke(`{}`))
+	})
+}
+
+var instant = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`)
+
+func compare(t *testing.T, kind string, answer any) {
+	t.Helper()
+	raw, err := json.Marshal(answer)
+	must(t, err)
+	p := readPage(t, english)
+	i := slices.IndexFunc(p.fences, func(f fence) bool { return f.info == "json "+kind })
+	if i < 0 {
+		t.Fatalf("%s has no example of a %s", english, kind)
+	}
+	var shown bytes.Buffer
+	must(t, json.Compact(&shown, []byte(p.fences[i].text)))
+	if got, want := instant.ReplaceAllString(shown.String(), "T"), instant.ReplaceAllString(string(raw), "T"); got != want {
+		t.Errorf("the %s of %s:\n got %s\nwant %s", kind, english, got, want)
+	}
+}
+
+func TestTheEventsOfTheReadmesAreAccepted(t *testing.T) {
+	for name, title := range map[string]string{english: "Events", portuguese: "Eventos"} {
+		found := 0
+		for _, span := range readPage(t, name).section(t, title).code() {
+			if !strings.HasPrefix(span, "{") {
+				continue
+			}
+			found++
+			if _, err := refresh.ParseCall([]byte(span)); err != nil {
+				t.Errorf("%s: %s: %v", name, span, err)
+			}
+		}
+		if found != 5 {
+			t.Errorf("%s shows %d events, want 5", name, found)
+		}
+	}
+}
+
+// TestTheReadmesNameEverything: fields of a connection, variables of the function, lists of a result, classes of a failure.
+func TestTheReadmesNameEverything(t *testing.T) {
+	for what, where := range map[string]struct{ file, pattern string }{
+		"field":    {"internal/connection/document.go", `(?m)^\tfield\w+ += "(\w+)"$`},
+		"variable": {"functions/refresher/config.go", `e\.\w+\("([A-Z_]+)"`},
+		"list":     {"internal/refresh/result.go", `(?m)^\t\w+ +\[\]\w+ +.json:"(\w+)"`},
+		"class":    {"pkg/oauth/error.go", `Class = "(\w+)"`},
+	} {
+		found := regexp.MustCompile(where.pattern).FindAllStringSubmatch(read(t, where.file), -1)
+		if len(found) < 4 {
+			t.Errorf("found %d of %s in %s", len(found), what, where.file)
+		}
+		for _, name := range []string{english, portuguese} {
+			var spans []string
+			for _, s := range readPage(t, name).sections {
+				spans = append(spans, s.code()...)
+			}
+			for _, m := range found {
+				if m[1] != "not_an_outcome" && !slices.Contains(spans, m[1]) {
+					t.Errorf("%s does not tell of the %s `%s`", name, what, m[1])
+				}
+			}
+		}
+	}
+	providers := len(catalogue(t).IDs())
+	for name, sentence := range map[string]string{english: "%d providers", portuguese: "%d provedores"} {
+		if want := fmt.Sprintf(sentence, providers); !strings.Contains(read(t, name), want) {
+			t.Errorf("%s does not say %q", name, want)
+		}
+	}
+}
+
+// TestTheDemoPrintsWhatTheReadmeQuotes looks for the constant parts in the demo's source: its run is a test of its own.
+func TestTheDemoPrintsWhatTheReadmeQuotes(t *testing.T) {
+	source := read(t, "cmd/demo/main.go")
+	p := readPage(t, english)
+	i := slices.IndexFunc(p.fences, func(f fence) bool { return strings.HasPrefix(f.text, "$ make demo\n") })
+	if i < 0 {
+		t.Fatalf("%s does not show the demo", english)
+	}
+	found := 0
+	for line := range strings.Lines(p.fences[i].text) {
+		words, ok := strings.CutPrefix(strings.TrimSpace(line), "ok    ")
+		if !ok {
+			continue
+		}
+		found++
+		if !strings.Contains(source, fmt.Sprintf("d.expect(%q,", words)) {
+			t.Errorf("the demo does not check %q", words)
+		}
+	}
+	checks := strings.Count(source, "d.expect(")
+	if want := fmt.Sprintf("All %d checks are ok.\n", checks); found == 0 || !strings.HasSuffix(p.fences[i].text, want) {
+		t.Errorf("%d checks are quoted, and the end should be %q", found, want)
+	}
+	for name, sentence := range map[string]string{english: "checks %d statements", portuguese: "confere %d afirmações"} {
+		if want := fmt.Sprintf(sentence, checks); !strings.Contains(read(t, name), want) {
+			t.Errorf("%s does not say %q", name, want)
+		}
+	}
+}
+
+func TestEveryDecisionHasItsFourParts(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(root, "docs", "adr", "*.md"))
+	must(t, err)
+	if len(files) < 10 {
+		t.Fatalf("%d decisions", len(files))
+	}
+	index := readPage(t, "ARCHITECTURE.md").links()
+	for i, full := range files {
+		name := "docs/adr/" + filepath.Base(full)
+		number := fmt.Sprintf("%04d", i+1)
+		if !strings.HasPrefix(filepath.Base(full), number+"-") {
+			t.Errorf("%s: the next number is %s", name, number)
+		}
+		p := readPage(t, name)
+		if p.sections[1].level != 1 || !strings.HasPrefix(p.sections[1].title, number+": ") {
+			t.Errorf("%s: its title begins with %q", name, number+": ")
+		}
+		var parts []string
+		for _, s := range p.sections[2:] {
+			parts = append(parts, s.title)
+			if strings.TrimSpace(s.prose) == "" {
+				t.Errorf("%s: %s is empty", name, s.title)
+			}
+		}
+		if want := []string{"Context", "Decision", "Consequences", "Must not"}; !slices.Equal(parts, want) {
+			t.Errorf("%s has the parts %q, want %q", name, parts, want)
+		}
+		if !slices.Contains(index, name) {
+			t.Errorf("ARCHITECTURE.md does not list %s", name)
+		}
+	}
+}
+
+var release = regexp.MustCompile(`^\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d$`)
+
+func TestTheChangelogKeepsItsForm(t *testing.T) {
+	p := readPage(t, "CHANGELOG.md")
+	if p.sections[1].title != "Changelog" || p.sections[2].title != "[Unreleased]" {
+		t.Errorf("it begins with %q and %q", p.sections[1].title, p.sections[2].title)
+	}
+	kinds := []string{"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+	for _, s := range p.sections[2:] {
+		switch {
+		case s.level == 2 && (s.title == "[Unreleased]" || release.MatchString(s.title)):
+		case s.level == 3 && slices.Contains(kinds, s.title) && begins(s.prose, "- ") > 0:
+		default:
+			t.Errorf("%q is neither a version nor one of %q with entries", s.title, kinds)
+		}
+	}
+}
+
+// place is a path that exists on somebody's machine only.
+var place = regexp.MustCompile("(^|[\\s(`\"'=])(/(home|root|Users|work|tmp|mnt|opt)/|[A-Z]:\\\\)")
+
+func TestNoPageNamesAPlaceOnAMachine(t *testing.T) {
+	for _, name := range pages(t) {
+		for line := range strings.Lines(read(t, name)) {
+			if place.MatchString(line) {
+				t.Errorf("%s: %s", name, strings.TrimSpace(line))
+			}
+		}
+	}
+}

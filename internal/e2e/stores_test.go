@@ -1,0 +1,127 @@
+package e2e_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"chaveiro/internal/refresh"
+)
+
+const region = "sa-east-1"
+
+// stores are SSM and Secrets Manager as a person with the AWS SDK meets them, whoever plays them. The prefixes are of this run alone, since
+// a moto_server is shared.
+type stores struct {
+	url                           string
+	secretPrefix, parameterPrefix string
+	ssm                           *ssm.Client
+	secrets                       *secretsmanager.Client
+}
+
+func newStores(url string) *stores {
+	config := aws.Config{
+		Region: region, BaseEndpoint: aws.String(url), HTTPClient: httpClient(),
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "e2e", SecretAccessKey: "e2e"}, nil
+		}),
+	}
+	unique := "e2e-" + strings.ToLower(rand.Text()[:8])
+	return &stores{
+		url: url, secretPrefix: unique + "/", parameterPrefix: "/" + unique,
+		ssm: ssm.NewFromConfig(config), secrets: secretsmanager.NewFromConfig(config),
+	}
+}
+
+// putSecret creates a connection's secret, or gives it a new current version.
+func (s *stores) putSecret(t *testing.T, connection, document string) {
+	t.Helper()
+	name := aws.String(s.secretPrefix + connection)
+	_, err := s.secrets.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: name, SecretString: aws.String(document)})
+	if exists := (*smtypes.ResourceExistsException)(nil); errors.As(err, &exists) {
+		_, err = s.secrets.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{SecretId: name, SecretString: aws.String(document)})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// published is a parameter with its value and description.
+type published struct {
+	kind, value, description string
+	version                  int64
+}
+
+func (s *stores) name(connection string, kind refresh.Kind) *string {
+	return aws.String(s.parameterPrefix + "/" + connection + "/" + string(kind))
+}
+
+func (s *stores) has(t *testing.T, connection string, kind refresh.Kind) bool {
+	t.Helper()
+	_, err := s.ssm.GetParameter(t.Context(), &ssm.GetParameterInput{Name: s.name(connection, kind)})
+	if missing := (*ssmtypes.ParameterNotFound)(nil); errors.As(err, &missing) {
+		return false
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return true
+}
+
+func (s *stores) parameter(t *testing.T, connection string, kind refresh.Kind) published {
+	t.Helper()
+	name := s.name(connection, kind)
+	got, err := s.ssm.GetParameter(t.Context(), &ssm.GetParameterInput{Name: name, WithDecryption: aws.Bool(true)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	meta, err := s.ssm.DescribeParameters(t.Context(), &ssm.DescribeParametersInput{ParameterFilters: []ssmtypes.ParameterStringFilter{
+		{Key: aws.String("Name"), Option: aws.String("Equals"), Values: []string{*name}},
+	}})
+	if err != nil || len(meta.Parameters) != 1 {
+		t.Fatalf("describe %s: %d found, %v", *name, len(meta.Parameters), err)
+	}
+	return published{
+		kind: string(got.Parameter.Type), value: aws.ToString(got.Parameter.Value), version: got.Parameter.Version,
+		description: aws.ToString(meta.Parameters[0].Description),
+	}
+}
+
+// rewrite puts a parameter back with what p says, as a next version.
+func (s *stores) rewrite(t *testing.T, connection string, kind refresh.Kind, p published) {
+	t.Helper()
+	_, err := s.ssm.PutParameter(t.Context(), &ssm.PutParameterInput{
+		Name: s.name(connection, kind), Type: ssmtypes.ParameterType(p.kind), Value: aws.String(p.value),
+		Description: aws.String(p.description), Overwrite: aws.Bool(true),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// parameters are the names of all that is published.
+func (s *stores) parameters(t *testing.T) []string {
+	t.Helper()
+	var names []string
+	pages := ssm.NewDescribeParametersPaginator(s.ssm, &ssm.DescribeParametersInput{ParameterFilters: []ssmtypes.ParameterStringFilter{
+		{Key: aws.String("Path"), Option: aws.String("Recursive"), Values: []string{s.parameterPrefix}},
+	}})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range page.Parameters {
+			names = append(names, aws.ToString(p.Name))
+		}
+	}
+	return names
+}

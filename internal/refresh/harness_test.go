@@ -1,0 +1,160 @@
+package refresh_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"chaveiro/internal/awstest"
+	"chaveiro/internal/provider"
+	"chaveiro/internal/refresh"
+	"chaveiro/internal/renew"
+	"chaveiro/internal/smsecret"
+	"chaveiro/internal/ssmstore"
+	"chaveiro/pkg/oauth"
+	"chaveiro/pkg/oauth/oauthtest"
+)
+
+// installation is a refresher over the real adapters and the real AWS SDK, against stores and providers in process. It is made inside a
+// synctest bubble, so that hours pass at once.
+type installation struct {
+	t       *testing.T
+	aws     *awstest.World
+	kiwify  *oauthtest.Provider
+	hotmart *oauthtest.Provider
+	network oauthtest.Network
+	change  func(*refresh.Config)
+
+	mu     sync.Mutex
+	events []refresh.Event
+}
+
+func install(t *testing.T) *installation {
+	t.Helper()
+	in := &installation{t: t, aws: &awstest.World{HistoryLimit: 5}, kiwify: oauthtest.Kiwify(oauthtest.Options{}), hotmart: oauthtest.Hotmart(oauthtest.Options{})}
+	in.network = oauthtest.NewNetwork(in.kiwify, in.hotmart)
+	return in
+}
+
+// refresher as functions/refresher wires it.
+func (in *installation) refresher() *refresh.Refresher {
+	in.t.Helper()
+	cfg := in.aws.Config()
+	secrets, err := smsecret.New(smsecret.Config{Client: secretsmanager.NewFromConfig(cfg), Prefix: "oauth/"})
+	must(in.t, err)
+	parameters, err := ssmstore.New(ssmstore.Config{Client: ssm.NewFromConfig(cfg), Prefix: "/oauth", KMSKeyID: "alias/aws/ssm"})
+	must(in.t, err)
+	catalogue, err := provider.Load()
+	must(in.t, err)
+	client, err := oauth.New(oauth.Config{Transport: in.network})
+	must(in.t, err)
+	config := refresh.Config{Secrets: secrets, Parameters: parameters, Exchanger: client, Catalogue: catalogue, SecretPrefix: "oauth/", Region: awstest.Region,
+		Observe: func(ev refresh.Event) {
+			in.mu.Lock()
+			defer in.mu.Unlock()
+			in.events = append(in.events, ev)
+		}}
+	if in.change != nil {
+		in.change(&config)
+	}
+	r, err := refresh.New(config)
+	must(in.t, err)
+	return r
+}
+
+// run invokes the refresher with an event and the deadline of its Lambda function.
+func (in *installation) run(event string) (refresh.Result, error) {
+	in.t.Helper()
+	call, err := refresh.ParseCall([]byte(event))
+	must(in.t, err)
+	ctx, cancel := context.WithTimeout(context.Background(), 270*time.Second)
+	defer cancel()
+	return in.refresher().Run(ctx, call)
+}
+
+// sweep runs the schedule's event, which must not fail as a whole.
+func (in *installation) sweep() refresh.Result {
+	in.t.Helper()
+	result, err := in.run(`{}`)
+	must(in.t, err)
+	return result
+}
+
+// connect stores a connection whose pair the provider knows.
+func (in *installation) connect(id string, p *oauthtest.Provider) {
+	in.t.Helper()
+	client := oauthtest.Client{ID: "client-of-" + id, Secret: oauth.NewSecret("secret-of-" + id), AccountID: "store-of-" + id}
+	p.Add(client)
+	in.store(id, p.Name(), client)
+}
+
+func (in *installation) store(id, providerID string, c oauthtest.Client, more ...string) {
+	in.t.Helper()
+	document := map[string]string{"provider": providerID, "client_id": c.ID, "client_secret": c.Secret.Reveal()}
+	for i := 0; i+1 < len(more); i += 2 {
+		document[more[i]] = more[i+1]
+	}
+	raw, err := json.Marshal(document)
+	must(in.t, err)
+	_, err = in.aws.PutSecret("oauth/"+id, string(raw))
+	must(in.t, err)
+}
+
+// connectMany stores n connections of a provider and returns their ids.
+func (in *installation) connectMany(n int, p *oauthtest.Provider) []string {
+	in.t.Helper()
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("%s/tenant-%04d", p.Name(), i)
+		in.connect(ids[i], p)
+	}
+	return ids
+}
+
+func (in *installation) token(id string) (awstest.ParameterState, *renew.Record) {
+	p, ok := in.aws.Parameter("/oauth/" + id + "/access_token")
+	if !ok {
+		return p, nil
+	}
+	record, err := renew.ParseRecord(p.Description)
+	if err != nil {
+		return p, nil
+	}
+	return p, record
+}
+
+func (in *installation) failure(id string) *renew.Failure {
+	p, ok := in.aws.Parameter("/oauth/" + id + "/refresh_failure")
+	if !ok {
+		return nil
+	}
+	f, err := renew.ParseFailure(p.Description)
+	must(in.t, err)
+	return f
+}
+
+// served counts the connections whose published token its provider accepts.
+func (in *installation) served(ids []string, p *oauthtest.Provider) int {
+	n := 0
+	for _, id := range ids {
+		if state, _ := in.token(id); p.Validate(state.Value.Reveal()) {
+			n++
+		}
+	}
+	return n
+}
+
+func (in *installation) puts() int { return in.aws.Count("PutParameter").Calls }
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
