@@ -28,7 +28,7 @@ const schedule = "events/refresher/schedule.json"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	d := &demo{out: os.Stdout}
+	d := &demo{out: os.Stdout, now: time.Now}
 	if err := d.run(ctx); err != nil {
 		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
 		stop()

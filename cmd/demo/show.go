@@ -17,6 +17,7 @@ import (
 // demo tells a person what happens, and remembers whether it was as it should be.
 type demo struct {
 	out      io.Writer
+	now      func() time.Time
 	world    *world
 	function *lambdatest.Function
 	lojaB    credential // the right pair of the connection that was typed wrongly
@@ -55,12 +56,12 @@ func (d *demo) verdict() error {
 // invoke sends the schedule's event and shows what came of it.
 func (d *demo) invoke(ctx context.Context) (refresh.Result, string, error) {
 	d.say("\n  > invoke chaveiro-refresher with %s", schedule)
-	started := time.Now() //nolint:forbidigo // a program for people: real time is what it shows
+	started := d.now()
 	result, logs, err := invoke(ctx, d.function, schedule)
 	if err != nil {
 		return result, logs, err
 	}
-	d.say("    answered in %d ms: %d refreshed, %d fresh, %d failed", time.Since(started).Milliseconds(), //nolint:forbidigo // as above
+	d.say("    answered in %d ms: %d refreshed, %d fresh, %d failed", d.now().Sub(started).Milliseconds(),
 		result.Counts.Refreshed, result.Counts.Fresh, result.Counts.Failed)
 	for _, e := range result.Refreshed {
 		d.say("    refreshed  %-15s reason: %s; valid until %s, minted by %s", e.Connection, reason(logs, e.Connection), clock(e.ExpiresAt), e.Stage)

@@ -28,6 +28,11 @@ func (w *World) PutSecret(name, text string) (versionID string, err error) {
 	return w.StageSecret(name, "", text)
 }
 
+// CreateWithoutValue makes a secret that has no version, as CreateSecret does that is given no value.
+func (w *World) CreateWithoutValue(name string) error {
+	return w.runByHand("create secret", name, &createSecretInput{Name: name})
+}
+
 // StageSecret is PutSecret with a staging label other than AWSCURRENT, such as CANDIDATE; an empty one means AWSCURRENT.
 func (w *World) StageSecret(name, stage, text string) (versionID string, err error) {
 	return w.putByHand(name, stage, payload{SecretString: &sealed{oauth.NewSecret(text)}})

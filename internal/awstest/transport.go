@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
 // contentType is that of AWS JSON 1.1.
@@ -29,6 +31,14 @@ func (w *World) Config() aws.Config {
 		Credentials: aws.CredentialsProviderFunc(dummyCredentials),
 		HTTPClient:  &http.Client{Transport: w.Transport()},
 	}
+}
+
+// SSM is a Systems Manager client of the real SDK on the World, in process.
+func (w *World) SSM() *ssm.Client { return ssm.NewFromConfig(w.Config()) }
+
+// SecretsManager is a Secrets Manager client of the real SDK on the World, in process.
+func (w *World) SecretsManager() *secretsmanager.Client {
+	return secretsmanager.NewFromConfig(w.Config())
 }
 
 func dummyCredentials(context.Context) (aws.Credentials, error) {

@@ -32,6 +32,7 @@ type endpoint struct {
 	streak      map[string]bool // connections of the transient failures since the last answer
 	open        bool            // the breaker: nothing more is asked in this run
 	limited     map[string]bool // connections that were told to wait
+	longest     time.Time       // end of the longest of their waits
 	pausedUntil time.Time       // the provider limits us, not one tenant
 }
 
@@ -107,15 +108,21 @@ func (e *endpoint) tokenWritten(most int) {
 
 // failed notes a failure and reports whether it paused the endpoint or opened its breaker, and why.
 func (e *endpoint) failed(it *item, f *fault, now time.Time) (why string) {
+	if !f.answer {
+		return "" // the stores' trouble
+	}
 	if !f.again() {
 		clear(e.streak) // the provider answered, if with a refusal
 		return ""
 	}
 	if f.retryAfter > 0 {
 		e.limited[it.id] = true
-		if until := now.Add(f.retryAfter); len(e.limited) > 1 && until.After(e.pausedUntil) {
-			e.pausedUntil = until
-			why = "asks more than one connection to wait, until " + stamp(until)
+		if until := now.Add(f.retryAfter); until.After(e.longest) {
+			e.longest = until
+		}
+		if len(e.limited) > 1 && e.longest.After(e.pausedUntil) {
+			e.pausedUntil = e.longest
+			why = "asks more than one connection to wait, until " + stamp(e.longest)
 		}
 	}
 	e.streak[it.id] = true

@@ -31,15 +31,19 @@ func queued(n int) *endpoint {
 	return e
 }
 
-func down() *fault    { return &fault{class: oauth.Transient, code: "server_error", status: 503} }
-func refusal() *fault { return &fault{class: oauth.Credentials, code: "invalid_client", status: 401} }
+func down() *fault {
+	return &fault{answer: true, class: oauth.Transient, code: "server_error", status: 503}
+}
+func refusal() *fault {
+	return &fault{answer: true, class: oauth.Credentials, code: "invalid_client", status: 401}
+}
 func limited(d time.Duration) *fault {
-	return &fault{class: oauth.Transient, code: "rate_limited", status: 429, retryAfter: d}
+	return &fault{answer: true, class: oauth.Transient, code: "rate_limited", status: 429, retryAfter: d}
 }
 
 func TestAnEndpointIsOneForEachHost(t *testing.T) {
 	r := testRun()
-	if r.endpointFor("a") != r.endpointFor("a") || r.endpointFor("a") == r.endpointFor("b") || len(r.endpoints) != 2 {
+	if first := r.endpointFor("a"); r.endpointFor("a") != first || r.endpointFor("b") == first || len(r.endpoints) != 2 {
 		t.Errorf("endpoints %v", r.endpoints)
 	}
 }
@@ -138,13 +142,13 @@ func TestTheBreaker(t *testing.T) {
 				case "down":
 					why = e.failed(it, down(), testStart())
 				case "malformed":
-					why = e.failed(it, &fault{class: oauth.Malformed}, testStart())
+					why = e.failed(it, &fault{answer: true, class: oauth.Malformed}, testStart())
 				case "limited":
 					why = e.failed(it, limited(time.Minute), testStart())
 				case "refused":
 					why = e.failed(it, refusal(), testStart())
 				case "configuration":
-					why = e.failed(it, &fault{class: oauth.Configuration}, testStart())
+					why = e.failed(it, &fault{answer: true, class: oauth.Configuration}, testStart())
 				case "token":
 					e.tokenWritten(16)
 				default:

@@ -13,7 +13,8 @@ func (r *run) execute(ctx context.Context) {
 			now = r.cfg.Now()
 		}
 		wake, waiting := r.nextWake(now)
-		if r.inflight == 0 && !waiting {
+		waiting = waiting && ctx.Err() == nil
+		if r.inflight+r.noting == 0 && !waiting {
 			break
 		}
 		r.await(ctx, wake, waiting)
@@ -30,15 +31,19 @@ func (r *run) await(ctx context.Context, wake time.Time, waiting bool) {
 		alarm = t.C
 	}
 	var gone <-chan struct{}
-	if r.inflight == 0 {
+	if r.inflight+r.noting == 0 {
 		gone = ctx.Done() // with work in flight its outcome comes in any case, and its token must not be lost
 	}
 	select {
 	case out := <-r.settled:
 		r.inflight--
+		r.reserved -= out.writes
 		out.item.endpoint.inflight--
 		r.settle(out)
 		r.noteSomeFailures(ctx)
+	case err := <-r.recorded:
+		r.noting--
+		r.heed(err)
 	case <-alarm:
 	case <-gone:
 	}
@@ -65,8 +70,14 @@ func (r *run) startOne(ctx context.Context, now time.Time) bool {
 	attempts := best.endpoint.attempts()
 	best.endpoint.take(best)
 	r.inflight++
-	until := r.end.Add(-putTime - r.pacer.timeFor(r.inflight))
-	go func() { r.settled <- r.work(ctx, best, attempts, until) }()
+	writes := best.writes()
+	r.reserved += writes
+	until := r.end.Add(-putTime - r.pacer.timeFor(r.reserved))
+	go func() {
+		out := r.work(ctx, best, attempts, until)
+		out.writes = writes
+		r.settled <- out
+	}()
 	return true
 }
 
@@ -85,7 +96,7 @@ func (r *run) share() int {
 // fits reports whether an exchange that starts now can take its full time and still be written before the end. A connection without a
 // token also leaves room for the failures that are to be recorded: an import of broken tenants must not fetch more than it can write down.
 func (r *run) fits(it *item, now time.Time) bool {
-	writes := r.inflight + 1
+	writes := r.reserved + it.writes()
 	if isNew(it, now) {
 		writes += len(r.failures)
 	}

@@ -3,6 +3,8 @@ package refresh
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"chaveiro/internal/connection"
@@ -34,6 +36,7 @@ type fault struct {
 	text       string        // what happened, without the connection's name
 	words      string        // the provider's own, cleaned; "" when it said nothing
 	advice     string        // what to do about it, "" when text says it
+	answer     bool          // it is the provider's, or its silence; else the stores' or the document's
 	unrecorded bool          // says nothing about the connection: no failure record
 }
 
@@ -48,7 +51,7 @@ func faultOf(err error) *fault {
 	case errors.As(err, &document):
 		return &fault{class: document.Class(), code: document.Code, text: document.Error()}
 	case errors.As(err, &refused):
-		return &fault{class: refused.Class, code: refused.Code, status: refused.Status, retryAfter: refused.RetryAfter, text: refused.Error(), words: refused.Description}
+		return &fault{class: refused.Class, code: refused.Code, status: refused.Status, retryAfter: refused.RetryAfter, text: refused.Error(), words: refused.Description, answer: true}
 	case errors.Is(err, ErrAccessDenied):
 		return &fault{class: oauth.Configuration, code: codeSecretDenied, text: err.Error(),
 			advice: "Let the refresher's role read this secret, or remove the policy that denies it"}
@@ -76,9 +79,27 @@ func (r *run) sentence(it *item, f *fault, record renew.Failure) string {
 	}
 	advice := f.advice
 	if advice == "" {
-		advice = adviceFor(f)
+		advice = adviceFor(f) + r.undo(it, f)
 	}
-	return named(it.id, text) + ". " + r.tokenLife(it) + sentenceEnd(advice)
+	return ended(named(it.id, text)) + " " + r.tokenLife(it) + sentenceEnd(advice)
+}
+
+// undo is the command that takes back the last put-secret-value, where a document that cannot be read replaced another.
+func (r *run) undo(it *item, f *fault) string {
+	previous, current := it.secret.Stages[StagePrevious], it.secret.Stages[StageCurrent]
+	if previous == "" || f.code != connection.CodeInvalidDocument && f.code != connection.CodeUnknownProvider {
+		return ""
+	}
+	return fmt.Sprintf(". Undo: aws secretsmanager update-secret-version-stage --secret-id %s --version-stage %s --move-to-version-id %s --remove-from-version-id %s",
+		r.cfg.SecretPrefix+it.id, StageCurrent, previous, current)
+}
+
+// ended ends a sentence that does not end by itself.
+func ended(s string) string {
+	if strings.HasSuffix(s, ".") || strings.HasSuffix(s, "?") || strings.HasSuffix(s, "!") {
+		return s
+	}
+	return s + "."
 }
 
 // refusal is the provider's answer in short: "HTTP 401: Bad credentials".
@@ -91,7 +112,7 @@ func (f *fault) refusal() string {
 
 // named puts the connection in front unless the text has it there already.
 func named(id, text string) string {
-	if len(text) >= len(id) && text[:len(id)] == id {
+	if strings.HasPrefix(text, id+": ") || strings.HasPrefix(text, strconv.Quote(id)) {
 		return text
 	}
 	return id + ": " + text
@@ -143,8 +164,9 @@ func conflictFault(kind string) *fault {
 // nextRecord works out the failure record that follows from f, and whether it has to be written.
 func (r *run) nextRecord(it *item, f *fault, now time.Time) (renew.Failure, bool) {
 	policy := r.cfg.policy(it.conn.RefreshAt)
+	start := r.start.Truncate(time.Second) // what is counted in periods begins with a sweep, or it would miss one by a second
 	rec := renew.Failure{Class: string(f.class), Code: f.code, Provider: it.conn.Provider.ID, Endpoint: it.conn.Host, HTTPStatus: f.status,
-		Attempts: 1, FirstAt: now, LastAt: now, Current: it.facts.Current}
+		Attempts: 1, FirstAt: start, LastAt: now.Truncate(time.Second), Current: it.facts.Current}
 	was := it.facts.Failure
 	if was != nil && was.Current != rec.Current {
 		was = nil
@@ -161,11 +183,11 @@ func (r *run) nextRecord(it *item, f *fault, now time.Time) (renew.Failure, bool
 	if renew.LatchedBy(&rec) {
 		rec.NextAt = policy.NextCanary(now, rec.FirstAt, policy.Canary(it.lifetime()))
 	} else {
-		rec.NextAt = now.Add(policy.Backoff(rec.Attempts, it.facts.Left(now)))
+		rec.NextAt = start.Add(policy.Backoff(rec.Attempts, it.facts.Left(now)))
 	}
 	rec.RetryAt = time.Time{}
 	if f.retryAfter > 0 {
-		rec.RetryAt = now.Add(f.retryAfter).Truncate(time.Second)
+		rec.RetryAt = now.Add(f.retryAfter + time.Second - 1).Truncate(time.Second)
 		if rec.RetryAt.After(rec.NextAt) {
 			rec.NextAt = rec.RetryAt
 		}

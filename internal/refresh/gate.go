@@ -60,7 +60,7 @@ func (r *run) gate(it *item, m minted) verdict {
 	}
 	floor := r.cfg.policy(m.conn.RefreshAt).Floor()
 	if trusted && !record.ExpiresAt.After(published.ExpiresAt) && record.ExpiresAt.Sub(now) <= floor {
-		return verdict{fault: &fault{class: oauth.Malformed, code: codeWorseToken,
+		return verdict{fault: &fault{class: oauth.Malformed, code: codeWorseToken, answer: true,
 			text: fmt.Sprintf("the new token would end at %s, before the published one", stamp(record.ExpiresAt))}}
 	}
 	v.notices = r.noticesFor(it, m, record, moved)
@@ -96,9 +96,13 @@ func printable(s string) string {
 func (r *run) recordFor(it *item, m minted, store string) renew.Record {
 	t := m.token
 	policy := r.cfg.policy(m.conn.RefreshAt)
+	expires := t.Expiry().Truncate(time.Second)
+	if !expires.After(t.IssuedAt) {
+		expires = t.IssuedAt.Add(time.Second) // a life of less than a second
+	}
 	return renew.Record{
 		Provider: m.conn.Provider.ID, Endpoint: m.conn.Host,
-		IssuedAt: t.IssuedAt, ExpiresAt: t.Expiry().Truncate(time.Second), RenewAt: policy.At(it.id, t.IssuedAt, t.Lifetime),
+		IssuedAt: t.IssuedAt, ExpiresAt: expires, RenewAt: policy.At(it.id, t.IssuedAt, t.Lifetime),
 		Scope: t.Scope, JTI: t.JTI, StoreID: store, TokenID: t.ID(), Shape: t.Shape,
 		Credential: m.document.VersionID, Stage: m.stage, Current: it.facts.Current, Since: m.document.Created.UTC().Truncate(time.Second),
 	}
@@ -130,7 +134,7 @@ func (r *run) noticesFor(it *item, m minted, record renew.Record, moved bool) []
 	add := func(name string, details ...string) { list = append(list, notice{name, details}) }
 	if was := it.facts.Record; was != nil {
 		if !was.SameScope(record.Scope) {
-			add(NoticeScopeChanged, renew.ScopeDiff(was.Scope, record.Scope)...)
+			add(NoticeScopeChanged, was.ScopeDiff(record.Scope)...)
 		}
 		if moved {
 			add(NoticeStoreChanged, "was "+was.StoreID, "is "+record.StoreID)

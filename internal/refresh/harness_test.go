@@ -8,9 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-
 	"chaveiro/internal/awstest"
 	"chaveiro/internal/provider"
 	"chaveiro/internal/refresh"
@@ -31,6 +28,9 @@ type installation struct {
 	network oauthtest.Network
 	change  func(*refresh.Config)
 
+	once   sync.Once
+	config refresh.Config
+
 	mu     sync.Mutex
 	events []refresh.Event
 }
@@ -45,27 +45,31 @@ func install(t *testing.T) *installation {
 // refresher as functions/refresher wires it.
 func (in *installation) refresher() *refresh.Refresher {
 	in.t.Helper()
-	cfg := in.aws.Config()
-	secrets, err := smsecret.New(smsecret.Config{Client: secretsmanager.NewFromConfig(cfg), Prefix: "oauth/"})
-	must(in.t, err)
-	parameters, err := ssmstore.New(ssmstore.Config{Client: ssm.NewFromConfig(cfg), Prefix: "/oauth", KMSKeyID: "alias/aws/ssm"})
-	must(in.t, err)
-	catalogue, err := provider.Load()
-	must(in.t, err)
-	client, err := oauth.New(oauth.Config{Transport: in.network})
-	must(in.t, err)
-	config := refresh.Config{Secrets: secrets, Parameters: parameters, Exchanger: client, Catalogue: catalogue, SecretPrefix: "oauth/", Region: awstest.Region,
-		Observe: func(ev refresh.Event) {
-			in.mu.Lock()
-			defer in.mu.Unlock()
-			in.events = append(in.events, ev)
-		}}
+	in.once.Do(func() {
+		secrets, err := smsecret.New(smsecret.Config{Client: in.aws.SecretsManager(), Prefix: "oauth/"})
+		must(in.t, err)
+		parameters, err := ssmstore.New(ssmstore.Config{Client: in.aws.SSM(), Prefix: "/oauth", KMSKeyID: "alias/aws/ssm"})
+		must(in.t, err)
+		catalogue, err := provider.Load()
+		must(in.t, err)
+		client, err := oauth.New(oauth.Config{Transport: in.network})
+		must(in.t, err)
+		in.config = refresh.Config{Secrets: secrets, Parameters: parameters, Exchanger: client, Catalogue: catalogue,
+			SecretPrefix: "oauth/", Region: awstest.Region, Observe: in.observe}
+	})
+	config := in.config
 	if in.change != nil {
 		in.change(&config)
 	}
 	r, err := refresh.New(config)
 	must(in.t, err)
 	return r
+}
+
+func (in *installation) observe(ev refresh.Event) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.events = append(in.events, ev)
 }
 
 // run invokes the refresher with an event and the deadline of its Lambda function.

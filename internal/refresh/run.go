@@ -32,8 +32,12 @@ type run struct {
 	settled   chan outcome
 	failures  []failureWrite
 	deletions []Name
-	written   int   // tokens
-	noted     int   // failure records
+	written   int // tokens
+	noted     int // failure records
+	noting    int // failure records under way
+	recorded  chan error
+	lost      int   // tokens in a row whose write got no answer
+	reserved  int   // writes that the work in flight may need
 	refused   error // SSM refuses writes: nothing more is started
 
 	mu      sync.Mutex
@@ -77,6 +81,7 @@ func (r *Refresher) newRun(ctx context.Context, call Call) *run {
 		pacer:     newPacer(r.cfg.MaxWritesPerSecond, r.cfg.Now),
 		endpoints: map[string]*endpoint{},
 		settled:   make(chan outcome),
+		recorded:  make(chan error),
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		run.hard = deadline.Add(-margin / 2)
@@ -188,7 +193,7 @@ func (r *run) add(s Secret, p pair, confirmed bool) {
 
 // learn takes the facts from what a listing or a read by name tells.
 func (it *item) learn(s Secret, p pair) {
-	f := renew.Facts{Connection: s.Connection, Current: s.Stages[StageCurrent], Paused: s.Paused}
+	f := renew.Facts{Connection: s.Connection, Current: s.Stages[StageCurrent], Paused: s.Paused, SecretChanged: s.Changed}
 	if p.token != nil {
 		f.Version, f.Modified = p.token.Version, p.token.Modified
 		if p.token.Type != "SecureString" {
@@ -197,6 +202,7 @@ func (it *item) learn(s Secret, p pair) {
 		if record, err := renew.ParseRecord(p.token.Description); err == nil {
 			f.Record = record
 		}
+		f.Unlisted = it.confirmed && p.token.Description == ""
 	}
 	it.failureThere = p.failure != nil
 	if p.failure != nil {
@@ -227,6 +233,9 @@ func (it *item) due() bool {
 func (r *run) carryOut(ctx context.Context) (Result, error) {
 	var due []*item
 	for _, it := range r.items {
+		if v := r.call.RejectedVersion; v != 0 {
+			r.observe(Event{Kind: EventRejected, Connection: it.id, Version: v, Reason: it.decision.Text})
+		}
 		if it.decision.DropFailure {
 			r.deletions = append(r.deletions, Name{it.id, KindFailure})
 			it.facts.Failure, it.failureThere = nil, false

@@ -15,6 +15,7 @@ import (
 // failureWrite is a failure record that waits for its place.
 type failureWrite struct {
 	item     *item
+	was      *renew.Failure // what the store holds
 	fault    *fault
 	record   renew.Failure
 	sentence string
@@ -82,6 +83,9 @@ func (r *run) settle(out outcome) {
 		if why := it.endpoint.failed(it, out.fault, now); why != "" {
 			r.observe(Event{Kind: EventEndpoint, Endpoint: it.endpoint.host, Reason: why})
 		}
+		if out.lost != nil {
+			r.noteLost(it, out.lost)
+		}
 		r.noteFault(out)
 		return
 	}
@@ -107,13 +111,30 @@ func (r *run) settle(out outcome) {
 	}
 }
 
+// noteLost counts tokens whose write got no answer in spite of all tries. After two in a row it is the store that is sick, and each further
+// exchange would cost one more token.
+func (r *run) noteLost(it *item, err error) {
+	if r.lost++; r.lost > 1 && r.refused == nil {
+		r.refused = err
+		r.observe(Event{Kind: EventStoreRefuse, Connection: it.id, Message: err.Error()})
+	}
+}
+
 // notePublished brings the facts up to date with what was written.
 func (r *run) notePublished(out outcome) {
 	it := out.item
 	r.written++
+	r.lost = 0
 	it.endpoint.tokenWritten(r.cfg.MaxConcurrency)
 	it.facts.Record, it.facts.Version = out.published, out.version
-	if out.published.Stage == StageCurrent && it.failureThere && out.fault == nil {
+	if out.fault == nil {
+		r.forgive(it, out.published.Stage)
+	}
+}
+
+// forgive has the failure record deleted after a success with AWSCURRENT.
+func (r *run) forgive(it *item, stage string) {
+	if stage == StageCurrent && it.failureThere {
 		r.deletions = append(r.deletions, Name{it.id, KindFailure})
 		it.facts.Failure, it.failureThere = nil, false
 	}
@@ -156,6 +177,7 @@ func (r *run) noteReissued(out outcome, now time.Time) {
 	ev.Reason = it.decision.Text
 	r.observe(ev)
 	it.facts.Record = keepSeq(rec, it.facts.Record)
+	r.forgive(it, rec.Stage)
 	again := rec.ExpiresAt.Add(reissueWait)
 	if soon := now.Add(reissueWait); again.Before(soon) {
 		again = soon
@@ -197,10 +219,10 @@ func (r *run) fail(it *item, f *fault) {
 
 // record works out the failure record, queues it if it has to be written, and tells the event.
 func (r *run) record(it *item, f *fault) (renew.Failure, string) {
-	rec, write := r.nextRecord(it, f, r.cfg.Now().UTC().Truncate(time.Second))
+	rec, write := r.nextRecord(it, f, r.cfg.Now().UTC().Round(0))
 	text := r.sentence(it, f, rec)
 	if write {
-		r.failures = append(r.failures, failureWrite{it, f, rec, text})
+		r.failures = append(r.failures, failureWrite{it, it.facts.Failure, f, rec, text})
 	}
 	it.facts.Failure = &rec
 	r.observe(Event{Kind: EventFailed, Connection: it.id, Provider: it.conn.Provider.ID, Endpoint: it.conn.Host, Reason: it.decision.Text,
@@ -211,15 +233,15 @@ func (r *run) record(it *item, f *fault) (renew.Failure, string) {
 
 // failEarly reports a name that is no connection, or one that could not even be looked up: there is nothing that could hold its record.
 func (r *run) failEarly(name string, f *fault) {
-	text := named(name, f.text) + sentenceEnd(f.advice)
+	text := ended(named(name, f.text)) + sentenceEnd(f.advice)
 	r.result.Health.Attempted++
 	r.result.Failed = append(r.result.Failed, Failed{Connection: name, Class: string(f.class), Code: f.code, Message: text})
 	r.observe(Event{Kind: EventFailed, Connection: name, Message: text, Class: f.class, Code: f.code})
 }
 
-// noteSomeFailures writes failure records while tokens are still coming, at most one for ten writes.
+// noteSomeFailures starts the write of a failure record while tokens are still coming, at most one for ten writes.
 func (r *run) noteSomeFailures(ctx context.Context) {
-	if r.noted*9 >= r.written {
+	if (r.noted+r.noting+1)*9 > r.written || r.refused != nil {
 		return
 	}
 	i := slices.IndexFunc(r.failures, func(w failureWrite) bool { return w.item.endpoint == nil || w.item.endpoint.answered })
@@ -228,7 +250,8 @@ func (r *run) noteSomeFailures(ctx context.Context) {
 	}
 	w := r.failures[i]
 	r.failures = slices.Delete(r.failures, i, i+1)
-	r.note(ctx, w)
+	r.noting++
+	go func() { r.recorded <- r.note(ctx, w) }()
 }
 
 // finish writes what is left: failure records, deletions of what no longer fails, and what remains of deleted connections.
@@ -240,9 +263,10 @@ func (r *run) finish(ctx context.Context) {
 			break
 		}
 		if e := w.item.endpoint; e != nil && e.unproven() && w.fault.again() && w.fault.retryAfter == 0 {
-			continue // an outage: the next run finds the state anew
+			w.item.facts.Failure = w.was // an outage: the next run finds the state anew
+			continue
 		}
-		r.note(ctx, w)
+		r.heed(r.note(ctx, w))
 	}
 	r.removeOrphans(ctx)
 	if len(r.deletions) > 0 {
@@ -254,25 +278,36 @@ func (r *run) finish(ctx context.Context) {
 }
 
 // note writes one failure record at the pace of all writes. It is lost when that fails: the next run finds the same.
-func (r *run) note(ctx context.Context, w failureWrite) {
+func (r *run) note(ctx context.Context, w failureWrite) error {
 	place, err := r.pacer.wait(ctx)
 	if err == nil {
 		_, err = r.cfg.Parameters.Put(ctx, Write{Connection: w.item.id, Kind: KindFailure,
-			Value: oauth.NewSecret(w.sentence), Description: w.record.Encode()})
+			Value: oauth.NewSecret(storable(w.sentence)), Description: w.record.Encode()})
 	}
 	switch {
 	case err == nil:
-		r.noted++
 		r.pacer.passed()
-		return
+		return nil
 	case errors.Is(err, ErrThrottled):
 		r.pacer.throttled(place)
-	case errors.Is(err, ErrStoreRefuses):
-		r.refused = err
-		r.observe(Event{Kind: EventStoreRefuse, Connection: w.item.id, Message: err.Error()})
 	}
 	r.observe(Event{Kind: EventUnrecorded, Connection: w.item.id, Message: "the failure was not recorded: " + err.Error()})
+	return err
 }
+
+// heed takes in how the write of a failure record ended.
+func (r *run) heed(err error) {
+	switch {
+	case err == nil:
+		r.noted++
+	case errors.Is(err, ErrStoreRefuses):
+		r.refused = err
+		r.observe(Event{Kind: EventStoreRefuse, Message: err.Error()})
+	}
+}
+
+// storable breaks up double braces, which a provider may have written: SSM refuses values that hold them.
+func storable(sentence string) string { return strings.ReplaceAll(sentence, "{{", "{ {") }
 
 // reportUnknown explains names that do not exist, with one listing for the nearest name.
 func (r *run) reportUnknown(ctx context.Context, names []string) {

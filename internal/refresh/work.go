@@ -23,12 +23,22 @@ type outcome struct {
 	cutOff    bool  // the caller's deadline came first
 	raced     bool  // another writer was there: come back
 	refused   error // SSM refuses writes
+	lost      error // the token was fetched and could not be written
 	notices   []notice
+	writes    int // that were reserved for it
 }
 
 type notice struct {
 	name    string
 	details []string
+}
+
+// writes is how many PutParameter calls the item may need: a first token of some providers comes with an account id.
+func (it *item) writes() int {
+	if it.conn.Provider.PublishAccount && it.facts.Record == nil {
+		return 2
+	}
+	return 1
 }
 
 // work does one connection: a second look where a listing cannot be trusted, the exchange, the gate, the write. until bounds the exchange.
@@ -73,8 +83,9 @@ func (r *run) lookAgain(ctx context.Context, it *item, out *outcome) (done bool)
 			return true
 		}
 		current := it.facts.Current
+		it.confirmed = true
 		it.learn(it.secret, index(found)[it.id])
-		it.facts.Current, it.confirmed = current, true
+		it.facts.Current = current
 		r.decide(it)
 		out.kept = !it.due()
 		return out.kept
@@ -206,6 +217,9 @@ func (r *run) publish(ctx context.Context, it *item, m minted, record renew.Reco
 		return
 	case err != nil:
 		out.fault = faultOf(err)
+		if errors.Is(err, ErrUnavailable) {
+			out.lost = err
+		}
 		return
 	}
 	out.published, out.version = &record, version

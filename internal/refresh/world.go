@@ -65,9 +65,12 @@ func (r *run) explain() {
 			continue
 		}
 		rest = append(rest, it)
-		if it.decision.Action != renew.Refuse {
-			r.close(it)
+		if it.decision.Action == renew.Refuse { // named as failed, with nothing recorded
+			f := conflictFault(it.facts.Conflict)
+			r.result.Failed = append(r.result.Failed, Failed{Connection: it.id, Class: string(f.class), Code: f.code, Message: r.sentence(it, f, renew.Failure{})})
+			continue
 		}
+		r.close(it)
 	}
 	r.result.Plan = []Planned{}
 	for _, it := range slices.Concat(inOrder(due, r.start), rest) {

@@ -16,8 +16,11 @@ type Facts struct {
 	Conflict   string    // type of a parameter that is in the way of the token; "" when none is
 	Version    int64     // of the token's parameter; 0 when there is none
 	Modified   time.Time // when the token's parameter was last written
-	Record     *Record   // nil when there is no parameter, or one whose record cannot be read
-	Failure    *Failure  // nil when there is none, or one that cannot be read
+	Unlisted   bool      // the parameter was read by name, and no listing shows its record yet
+
+	SecretChanged time.Time // when the secret was last changed
+	Record        *Record   // nil when there is no parameter, or one whose record cannot be read
+	Failure       *Failure  // nil when there is none, or one that cannot be read
 }
 
 // live reports whether a token is published that has not expired at now.
@@ -100,7 +103,7 @@ type Decision struct {
 func Decide(now time.Time, f Facts, p Policy, ask Ask) Decision {
 	leftover := f.failureIsLeftover()
 	d := decide(now, f, p, ask, leftover)
-	d.DropFailure = leftover || d.Reason == Fresh && f.failureIsForeign(now)
+	d.DropFailure = d.Action != Pause && (leftover || d.Reason == Fresh && f.failureIsForeign(now))
 	if d.Text == "" {
 		d.Text = string(d.Reason)
 	}
@@ -150,6 +153,9 @@ func wanted(now time.Time, f Facts, ask Ask) Decision {
 	switch r := f.Record; {
 	case f.Version == 0:
 		return refresh(Missing)
+	case r == nil && f.justWritten(now):
+		return Decision{Action: Keep, Reason: Fresh, NotBefore: f.Modified.Add(listingLag),
+			Text: fmt.Sprintf("fresh: version %d was written %d s ago, its record is not listed yet", f.Version, int(now.Sub(f.Modified).Seconds()))}
 	case r == nil:
 		return Decision{Action: Refresh, Reason: ChangedByOther, Text: "changed_by_other: the record of the parameter cannot be read"}
 	case r.Seq != f.Version:
@@ -166,9 +172,17 @@ func wanted(now time.Time, f Facts, ask Ask) Decision {
 	}
 }
 
+// justWritten reports whether the token was written so recently that a listing may not show its record yet, and after the last change of the
+// secret: then there is nothing to renew.
+func (f Facts) justWritten(now time.Time) bool {
+	return f.Unlisted && now.Sub(f.Modified) < listingLag && !f.SecretChanged.After(f.Modified)
+}
+
 // rejected answers a consumer that met a 401 with the given version.
 func rejected(now time.Time, f Facts, version int64) Decision {
 	switch age := f.age(now); {
+	case f.Version == version && f.Record != nil && f.Record.Seq != version:
+		return Decision{Action: Refresh, Reason: ChangedByOther, Text: "changed_by_other: another writer put it there"}
 	case f.Version != version:
 		d := Decision{Action: Keep, Reason: Replaced, Text: fmt.Sprintf("replaced: version %d is published, read it", f.Version)}
 		if f.Record != nil {
@@ -195,10 +209,13 @@ func (f Facts) age(now time.Time) time.Duration {
 // restrained holds back what is wanted when the last runs failed.
 func restrained(now time.Time, f Facts, p Policy, ask Ask, want Decision) Decision {
 	failure := f.Failure
-	if now.Before(failure.RetryAt) { // the provider's own word: nothing overrides it
+	if within(now, failure.RetryAt, maxWait) { // the provider's own word: nothing overrides it
 		return backingOff(failure.RetryAt)
 	}
 	if failure.Current != f.Current { // about another credential
+		return want
+	}
+	if failure.Code == string(TypeConflict) { // the parameter that was in the way is gone
 		return want
 	}
 	if want.Action == Keep {
@@ -207,10 +224,18 @@ func restrained(now time.Time, f Facts, p Policy, ask Ask, want Decision) Decisi
 	if LatchedBy(failure) {
 		return latched(now, f, p, ask, want)
 	}
-	if now.Before(failure.NextAt) && !ask.Force && !f.desperate(now, p) {
+	if within(now.Add(p.Slack()), failure.NextAt, maxWait) && !ask.Force && !f.desperate(now, p) {
 		return backingOff(failure.NextAt)
 	}
 	return want
+}
+
+// maxWait is the longest wait that this program writes down. An instant further away was written by somebody else, and binds nobody.
+const maxWait = time.Hour + ClockSkew
+
+// within reports whether until still lies ahead, but not further than most.
+func within(now, until time.Time, most time.Duration) bool {
+	return now.Before(until) && until.Sub(now) <= most
 }
 
 // desperate reports whether a living token is so close to its end that a backoff no longer pays.
@@ -235,9 +260,9 @@ func latched(now time.Time, f Facts, p Policy, ask Ask, want Decision) Decision 
 	switch {
 	case ask.Force:
 		return Decision{Action: Refresh, Reason: Forced, UseStandby: standby}
-	case p.CanaryDue(now, f.Failure.FirstAt, interval):
+	case now.Before(f.Failure.FirstAt), p.CanaryDue(now.Add(p.Slack()), f.Failure.FirstAt, interval):
 		return Decision{Action: Canary, Reason: want.Reason, Text: string(want.Reason) + " (canary of a latched connection)", UseStandby: standby}
-	case standby && f.Record != nil && now.Sub(f.Record.RenewAt) < p.Period: // the first sweep in which it is due
+	case standby && f.Record != nil && now.Sub(f.Record.RenewAt) < p.Period+p.Period/2: // the first sweep in which it is due
 		return Decision{Action: Standby, Reason: want.Reason, Text: string(want.Reason) + " (from the standby, AWSCURRENT is latched)", UseStandby: true}
 	default:
 		return Decision{Action: Wait, Reason: Latched, NotBefore: next,

@@ -37,6 +37,10 @@ func (p Policy) Floor() time.Duration { return p.ReaderCache + ClockSkew + 3*p.P
 // Desperate is the remaining life under which a backoff is ignored: the next try may be the last one before a reader meets a dead token.
 func (p Policy) Desperate() time.Duration { return p.ReaderCache + 2*p.Period }
 
+// Slack is how far two sweeps may be from one period apart: a scheduler fires within seconds, not to the second. What is due by then is due
+// now, or it would wait for one sweep more.
+func (p Policy) Slack() time.Duration { return p.Period / 10 }
+
 // Latest is the age at which a token of the given lifetime must have been renewed.
 func (p Policy) Latest(lifetime time.Duration) time.Duration {
 	at := time.Duration(p.RefreshAt * float64(lifetime))

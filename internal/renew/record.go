@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -107,7 +109,7 @@ func (r Record) Encode() string {
 	r.JTI, r.StoreID = shorten(r.JTI, maxText), shorten(r.StoreID, maxText)
 	text := encode(r)
 	if len(text) > MaxRecord && r.Scope != "" {
-		r.Scope, r.ScopeSHA256 = "", hash(r.Scope)
+		r.Scope, r.ScopeSHA256 = "", scopeHash(r.Scope)
 		text = encode(r)
 	}
 	if len(text) > MaxRecord {
@@ -126,9 +128,25 @@ func (f Failure) Encode() string {
 // SameScope reports whether the record's scope has the same members as granted, in any order; a scope that did not fit is compared by hash.
 func (r *Record) SameScope(granted string) bool {
 	if r.ScopeSHA256 != "" {
-		return r.ScopeSHA256 == hash(granted)
+		return r.ScopeSHA256 == scopeHash(granted)
 	}
 	return len(ScopeDiff(r.Scope, granted)) == 0
+}
+
+// ScopeDiff lists what changed since the record, as the function of that name does; nothing where only a hash of the scope is kept.
+func (r *Record) ScopeDiff(granted string) []string {
+	if r.ScopeSHA256 != "" {
+		return nil
+	}
+	return ScopeDiff(r.Scope, granted)
+}
+
+// scopeHash is the SHA-256 of a scope's members in sorted order, separated by single spaces.
+func scopeHash(scope string) string {
+	members := strings.Fields(scope)
+	slices.Sort(members)
+	sum := sha256.Sum256([]byte(strings.Join(slices.Compact(members), " ")))
+	return hex.EncodeToString(sum[:])
 }
 
 // SameStore reports whether the record names the given store; a record or a token without one says nothing.

@@ -98,7 +98,7 @@ func TestARecordNeverExceedsItsRoom(t *testing.T) {
 		},
 		"a scope that does not fit becomes its hash": {
 			func(r *renew.Record) { r.Scope = strings.Repeat("scope ", 1000) },
-			func(r *renew.Record) bool { return r.Scope == "" && len(r.ScopeSHA256) == 16 },
+			func(r *renew.Record) bool { return r.Scope == "" && len(r.ScopeSHA256) == 64 },
 		},
 		"a jti of 64 characters stays": {
 			func(r *renew.Record) { r.JTI = strings.Repeat("j", 64) },

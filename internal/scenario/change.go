@@ -394,7 +394,7 @@ func changeBinary(p *player, args []string) error {
 
 // changeValueless: a secret that was created without a value.
 func changeValueless(p *player, args []string) error {
-	if err := p.w.createWithoutValue(p.ctx, args[0]); err != nil {
+	if err := p.w.AWS.CreateWithoutValue(SecretPrefix + args[0]); err != nil {
 		return err
 	}
 	p.w.noteVersion(args[0], "")

@@ -97,20 +97,20 @@ func wantCounts(p *player, args []string) error {
 	return nil
 }
 
-// explain tells what the run did, for a person who looks for the reason.
+// explain tells what the run did, for a person who looks for the reason: a few of each kind.
 func (p *player) explain() string {
 	var b strings.Builder
 	r := p.last.Result
-	for _, x := range r.Refreshed {
+	for _, x := range few(r.Refreshed) {
 		fmt.Fprintf(&b, "\n\trefreshed %s %s version %d", x.Connection, x.Stage, x.Version)
 	}
-	for _, x := range slices.Concat(r.Fresh, r.Reissued) {
+	for _, x := range few(slices.Concat(r.Fresh, r.Reissued)) {
 		fmt.Fprintf(&b, "\n\tkept %s: %s", x.Connection, p.w.plain(x.Reason))
 	}
-	for _, x := range r.Failed {
+	for _, x := range few(r.Failed) {
 		fmt.Fprintf(&b, "\n\tfailed %s %s %s: %s", x.Connection, x.Class, x.Code, p.w.plain(x.Message))
 	}
-	for _, x := range r.Deferred {
+	for _, x := range few(r.Deferred) {
 		fmt.Fprintf(&b, "\n\tdeferred %s: %s", x.Connection, p.w.plain(x.Reason))
 	}
 	if p.last.Err != nil {
@@ -118,6 +118,8 @@ func (p *player) explain() string {
 	}
 	return b.String()
 }
+
+func few[T any](list []T) []T { return list[:min(len(list), 6)] }
 
 // numbers reads name=1 name=2.
 func numbers(args []string) (map[string]int, error) {

@@ -27,9 +27,9 @@ type player struct {
 	w     *World
 	costs []Cost
 
-	last     *Invocation // of the step
-	wanted   int         // expectations in the step
-	excused  map[string]int
+	last    *Invocation // of the step
+	wanted  int         // expectations in the step
+	excused map[string]int
 
 	mu     sync.Mutex // of what hooks touch, which are called by the run's workers
 	hooks  []hook
@@ -193,7 +193,7 @@ func (p *player) sweeps(l line) error {
 	return p.run(l, n, every)
 }
 
-var reference = regexp.MustCompile(`\$(id|secret|basic|long|at)\(([^)]*)\)`)
+var reference = regexp.MustCompile(`\$(id|secret|basic|long|at|version)\(([^)]*)\)`)
 
 // expand puts in what a line refers to: $id(client), $secret(client), $basic(client), $long(bytes), and $at(duration), the instant T+duration.
 func (p *player) expand(text string) string {
@@ -212,6 +212,13 @@ func (p *player) expand(text string) string {
 				return s
 			}
 			return p.w.start.Add(d).Format(time.RFC3339)
+		case "version":
+			connection, name, _ := strings.Cut(m[2], ",")
+			id, err := p.w.version(connection, name)
+			if err != nil {
+				return s
+			}
+			return id
 		}
 		n, err := strconv.Atoi(m[2])
 		if err != nil {

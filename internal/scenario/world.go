@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -13,9 +12,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"chaveiro/internal/awstest"
 	"chaveiro/internal/provider"
@@ -57,6 +53,8 @@ type World struct {
 	secrets   *smsecret.Store
 	params    *ssmstore.Store
 
+	now func() time.Time
+
 	mu       sync.Mutex
 	tokens   map[string]string             // token text -> its name, client/number
 	minted   map[string]int                // client name -> tokens so far
@@ -74,15 +72,15 @@ type World struct {
 // share one.
 func New(seed string) (*World, error) {
 	w := &World{
-		AWS: new(awstest.World), seed: seed, start: time.Now().UTC(), network: oauthtest.Network{}, providers: map[string]*oauthtest.Provider{},
+		AWS: new(awstest.World), seed: seed, now: time.Now, network: oauthtest.Network{}, providers: map[string]*oauthtest.Provider{},
 		tokens: map[string]string{}, minted: map[string]int{}, clients: map[string]string{}, versions: map[string]string{},
 		canaries: map[string]string{}, heard: map[string]bool{}, removed: map[string][]oauthtest.Client{},
 	}
+	w.start = w.now().UTC()
 	var faults [3]error
 	w.catalogue, faults[0] = provider.Load()
-	cfg := w.AWS.Config()
-	w.secrets, faults[1] = smsecret.New(smsecret.Config{Client: secretsmanager.NewFromConfig(cfg), Prefix: SecretPrefix})
-	w.params, faults[2] = ssmstore.New(ssmstore.Config{Client: ssm.NewFromConfig(cfg), Prefix: ParameterPrefix, KMSKeyID: "alias/aws/ssm"})
+	w.secrets, faults[1] = smsecret.New(smsecret.Config{Client: w.AWS.SecretsManager(), Prefix: SecretPrefix})
+	w.params, faults[2] = ssmstore.New(ssmstore.Config{Client: w.AWS.SSM(), Prefix: ParameterPrefix, KMSKeyID: "alias/aws/ssm"})
 	if err := errors.Join(faults[:]...); err != nil {
 		return nil, fmt.Errorf("make a world: %w", err)
 	}
@@ -286,7 +284,7 @@ func (w *World) TokenCalls() map[string]int {
 }
 
 // Now is the World's time.
-func (w *World) Now() time.Time { return time.Now().UTC() }
+func (w *World) Now() time.Time { return w.now().UTC() }
 
 // Advance lets time pass.
 func (w *World) Advance(d time.Duration) { <-time.After(d) }
@@ -335,13 +333,6 @@ func (w *World) ConnectMany(n int, providerName, prefix string) error {
 		}
 	}
 	return nil
-}
-
-// createWithoutValue makes a secret that has no version, as CreateSecret does that is given no value.
-func (w *World) createWithoutValue(ctx context.Context, connection string) error {
-	name := SecretPrefix + connection
-	_, err := secretsmanager.NewFromConfig(w.AWS.Config()).CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: &name})
-	return err
 }
 
 // hear notes that there is or was such a connection.
