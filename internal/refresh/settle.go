@@ -213,7 +213,7 @@ func (r *run) fail(it *item, f *fault) {
 	if f.unrecorded {
 		next = r.start.Add(r.cfg.Period).Truncate(time.Second)
 	}
-	r.result.Failed = append(r.result.Failed, Failed{Connection: it.id, Class: string(f.class), Code: f.code, Message: text,
+	r.result.Failed = append(r.result.Failed, Failed{Connection: it.id, Class: rec.Class, Code: rec.Code, Message: text,
 		NextAt: next, TokenExpiresAt: it.liveExpiry(r.start)})
 }
 

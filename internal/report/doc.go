@@ -115,7 +115,7 @@ func (r *Run) remember(ev refresh.Event) {
 	case refresh.EventRefreshed:
 		r.fresh[ev.Provider]++
 	case refresh.EventReissued, refresh.EventFallback, refresh.EventNotice, refresh.EventUnrecorded,
-		refresh.EventOrphanGone, refresh.EventEndpoint, refresh.EventStoreRefuse:
+		refresh.EventOrphanGone, refresh.EventEndpoint, refresh.EventStoreRefuse, refresh.EventRejected:
 	}
 }
 
@@ -130,7 +130,7 @@ func levelOf(ev refresh.Event) slog.Level {
 			return slog.LevelWarn
 		}
 		return slog.LevelInfo
-	case refresh.EventRefreshed, refresh.EventReissued, refresh.EventOrphanGone:
+	case refresh.EventRefreshed, refresh.EventReissued, refresh.EventOrphanGone, refresh.EventRejected:
 		return slog.LevelInfo
 	}
 	return slog.LevelInfo

@@ -65,7 +65,11 @@ func (p *player) change(l line) error {
 	if !ok {
 		return l.errorf("there is no such directive")
 	}
-	if err := do(p, p.expand(l.rest)); err != nil {
+	text, err := p.expand(l.rest)
+	if err == nil {
+		err = do(p, text)
+	}
+	if err != nil {
 		return l.errorf("%w", err)
 	}
 	return nil

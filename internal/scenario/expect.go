@@ -46,7 +46,11 @@ func expectations() map[string]expectation {
 }
 
 func (p *player) expect(l line, want expectation) error {
-	args, err := words(p.expand(l.rest))
+	text, err := p.expand(l.rest)
+	if err != nil {
+		return l.errorf("%w", err)
+	}
+	args, err := words(text)
 	if err != nil {
 		return l.errorf("%w", err)
 	}

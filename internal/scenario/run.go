@@ -143,9 +143,12 @@ func (p *player) run(l line, n int, every time.Duration) error {
 	if p.last != nil {
 		return l.errorf("there is a run in this step already")
 	}
-	event := p.expand(l.rest)
-	if n > 1 || event == "" {
-		event = "{}"
+	event := "{}"
+	if l.verb == "run" && l.rest != "" {
+		var err error
+		if event, err = p.expand(l.rest); err != nil {
+			return l.errorf("%w", err)
+		}
 	}
 	began := p.w.Now()
 	var sum Invocation
@@ -193,37 +196,40 @@ func (p *player) sweeps(l line) error {
 	return p.run(l, n, every)
 }
 
-var reference = regexp.MustCompile(`\$(id|secret|basic|long|at|version)\(([^)]*)\)`)
+var reference = regexp.MustCompile(`\$([a-z]+)\(([^)]*)\)`)
 
-// expand puts in what a line refers to: $id(client), $secret(client), $basic(client), $long(bytes), and $at(duration), the instant T+duration.
-func (p *player) expand(text string) string {
-	return reference.ReplaceAllStringFunc(text, func(s string) string {
+// expand puts in what a line refers to: $id(client), $secret(client), $basic(client), $long(bytes), $at(duration) for the instant T+duration,
+// and $version(connection,vN) for the id of a version.
+func (p *player) expand(text string) (string, error) {
+	var faults []error
+	out := reference.ReplaceAllStringFunc(text, func(s string) string {
 		m := reference.FindStringSubmatch(s)
-		switch m[1] {
-		case "id":
-			return p.w.ClientID(m[2])
-		case "secret":
-			return p.w.ClientSecret(m[2])
-		case "basic":
-			return p.w.Basic(m[2])
-		case "at":
-			d, err := time.ParseDuration(m[2])
-			if err != nil {
-				return s
-			}
-			return p.w.start.Add(d).Format(time.RFC3339)
-		case "version":
-			connection, name, _ := strings.Cut(m[2], ",")
-			id, err := p.w.version(connection, name)
-			if err != nil {
-				return s
-			}
-			return id
-		}
-		n, err := strconv.Atoi(m[2])
+		value, err := p.refer(m[1], m[2])
 		if err != nil {
-			return s
+			faults = append(faults, fmt.Errorf("%s: %w", s, err))
 		}
-		return p.w.LongToken(n)
+		return value
 	})
+	return out, errors.Join(faults...)
+}
+
+func (p *player) refer(kind, arg string) (string, error) {
+	switch kind {
+	case "id":
+		return p.w.ClientID(arg), nil
+	case "secret":
+		return p.w.ClientSecret(arg), nil
+	case "basic":
+		return p.w.Basic(arg), nil
+	case "at":
+		d, err := duration(arg)
+		return p.w.start.Add(d).Format(time.RFC3339), err
+	case "version":
+		connection, name, _ := strings.Cut(arg, ",")
+		return p.w.version(connection, name)
+	case "long":
+		n, err := strconv.Atoi(arg)
+		return p.w.LongToken(n), err
+	}
+	return "", errors.New("there is nothing of this kind")
 }

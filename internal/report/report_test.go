@@ -1,0 +1,261 @@
+package report_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"chaveiro/internal/refresh"
+	"chaveiro/internal/report"
+	"chaveiro/pkg/oauth"
+)
+
+func noon() time.Time { return time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC) }
+
+// written runs f on a Run and returns the lines that came out, each a JSON object.
+func written(t *testing.T, cfg report.Config, f func(*report.Run)) []map[string]any {
+	t.Helper()
+	var out bytes.Buffer
+	cfg.Out, cfg.Now = &out, noon
+	if cfg.Stack == "" {
+		cfg.Stack = "chaveiro"
+	}
+	f(report.New(cfg).Run("request-1"))
+	var lines []map[string]any
+	for line := range strings.Lines(out.String()) {
+		var m map[string]any
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			t.Fatalf("%v in %s", err, line)
+		}
+		lines = append(lines, m)
+	}
+	return lines
+}
+
+// metricLine is a line of the embedded metric format, checked against its specification.
+type metricLine struct {
+	dimensions []string
+	values     map[string]any
+	raw        map[string]any
+}
+
+func metricLines(t *testing.T, lines []map[string]any) []metricLine {
+	t.Helper()
+	var found []metricLine
+	for _, m := range lines {
+		meta, ok := m["_aws"].(map[string]any)
+		if !ok {
+			continue
+		}
+		if meta["Timestamp"] != float64(noon().UnixMilli()) {
+			t.Errorf("Timestamp %v is not in milliseconds since 1970", meta["Timestamp"])
+		}
+		for _, d := range meta["CloudWatchMetrics"].([]any) {
+			directive := d.(map[string]any)
+			if directive["Namespace"] != "Chaveiro" {
+				t.Errorf("namespace %v", directive["Namespace"])
+			}
+			l := metricLine{values: map[string]any{}, raw: m}
+			for _, name := range directive["Dimensions"].([]any)[0].([]any) {
+				l.dimensions = append(l.dimensions, name.(string))
+				if _, ok := m[name.(string)].(string); !ok {
+					t.Errorf("dimension %v has no text value", name)
+				}
+			}
+			for _, metric := range directive["Metrics"].([]any) {
+				name := metric.(map[string]any)["Name"].(string)
+				value, ok := m[name]
+				if !ok {
+					t.Errorf("metric %s has no value", name)
+				}
+				if list, ok := value.([]any); ok && len(list) > 100 {
+					t.Errorf("metric %s has %d values in one line", name, len(list))
+				}
+				l.values[name] = value
+			}
+			found = append(found, l)
+		}
+	}
+	return found
+}
+
+func TestARunWithoutAnyConnectionStillEmitsRefreshed(t *testing.T) {
+	lines := metricLines(t, written(t, report.Config{}, func(r *report.Run) {
+		r.Done(refresh.Result{Health: refresh.Health{Known: true}}, nil)
+	}))
+	if len(lines) != 1 {
+		t.Fatalf("%d metric lines", len(lines))
+	}
+	for _, name := range []string{"Refreshed", "RefreshFailed", "Failing", "RenewalOverdue", "FallbackActive", "Notices"} {
+		if lines[0].values[name] != 0.0 {
+			t.Errorf("%s is %v, want 0", name, lines[0].values[name])
+		}
+	}
+	if _, ok := lines[0].values["MinSecondsToExpiry"]; ok {
+		t.Error("MinSecondsToExpiry without any token would ring an alarm")
+	}
+	if lines[0].raw["Stack"] != "chaveiro" || len(lines[0].dimensions) != 1 {
+		t.Errorf("dimensions %v", lines[0].dimensions)
+	}
+}
+
+func TestMetricsOfASweep(t *testing.T) {
+	lines := metricLines(t, written(t, report.Config{}, func(r *report.Run) {
+		r.Done(refresh.Result{
+			Counts: refresh.Counts{Refreshed: 4, Reissued: 2, Deferred: 1},
+			Health: refresh.Health{Known: true, HasTokens: true, MinSecondsToExpiry: -60, Failing: 3, Attempted: 5, RenewalOverdue: 6, FallbackActive: 7, Notices: 8},
+		}, nil)
+	}))
+	want := map[string]float64{"Refreshed": 4, "RefreshFailed": 5, "Failing": 3, "MinSecondsToExpiry": -60, "RenewalOverdue": 6, "FallbackActive": 7, "Notices": 8}
+	for name, value := range want {
+		if lines[0].values[name] != value {
+			t.Errorf("%s is %v, want %v", name, lines[0].values[name], value)
+		}
+	}
+	if len(lines[0].values) != len(want) {
+		t.Errorf("metrics %v", lines[0].values)
+	}
+	if lines[0].raw["reissued"] != 2.0 || lines[0].raw["deferred"] != 1.0 {
+		t.Error("reissued and deferred are properties of the line")
+	}
+}
+
+func TestARunOverNamedConnectionsSaysNothingOfTheOthers(t *testing.T) {
+	lines := metricLines(t, written(t, report.Config{}, func(r *report.Run) { r.Done(refresh.Result{}, nil) }))
+	for _, name := range []string{"Failing", "MinSecondsToExpiry", "RenewalOverdue", "FallbackActive"} {
+		if _, ok := lines[0].values[name]; ok {
+			t.Errorf("%s is emitted by a run that does not know it", name)
+		}
+	}
+}
+
+func TestADryRunEmitsNoMetrics(t *testing.T) {
+	lines := written(t, report.Config{}, func(r *report.Run) { r.Done(refresh.Result{Plan: []refresh.Planned{}}, nil) })
+	if got := metricLines(t, lines); len(got) != 0 {
+		t.Errorf("%d metric lines", len(got))
+	}
+	if len(lines) != 1 || lines[0]["message"] != "run" {
+		t.Errorf("lines %v", lines)
+	}
+}
+
+func attempt(provider string, took time.Duration, code string) refresh.Event {
+	return refresh.Event{Kind: refresh.EventAttempt, Connection: "a/b", Provider: provider, Attempt: 1, Code: code, Latency: oauth.Latency{Total: took}}
+}
+
+func TestEveryRequestIsMeasuredAHundredALine(t *testing.T) {
+	lines := metricLines(t, written(t, report.Config{ByProvider: true}, func(r *report.Run) {
+		for range 150 {
+			r.Observe(attempt("kiwify", 250*time.Millisecond, ""))
+		}
+		r.Observe(attempt("hotmart", 1500*time.Microsecond, "server_error"))
+		r.Observe(refresh.Event{Kind: refresh.EventAttempt, Provider: "hotmart", Code: "standby_unusable"}) // no request was made
+		r.Done(refresh.Result{}, nil)
+	}))
+	latencies := map[string]int{}
+	var success, failed float64
+	for _, l := range lines {
+		list, ok := l.values["AuthLatency"].([]any)
+		if !ok {
+			continue
+		}
+		latencies[strings.Join(l.dimensions, ",")] += len(list)
+		if len(l.dimensions) > 1 {
+			continue
+		}
+		for i, s := range l.values["AuthSuccess"].([]any) {
+			if s == 1.0 {
+				success++
+			} else if failed++; list[i] != 1.5 {
+				t.Errorf("the failed request took %v ms", list[i])
+			}
+		}
+	}
+	if latencies["Stack"] != 151 || latencies["Stack,Provider"] != 151 {
+		t.Errorf("requests measured: %v", latencies)
+	}
+	if success != 150 || failed != 1 {
+		t.Errorf("%v succeeded, %v failed", success, failed)
+	}
+}
+
+func TestMetricsByProviderAreAnOption(t *testing.T) {
+	observe := func(r *report.Run) {
+		r.Observe(refresh.Event{Kind: refresh.EventRefreshed, Connection: "a/b", Provider: "kiwify"})
+		r.Observe(refresh.Event{Kind: refresh.EventFailed, Connection: "a/c", Provider: "hotmart"})
+		r.Done(refresh.Result{}, nil)
+	}
+	if got := len(metricLines(t, written(t, report.Config{}, observe))); got != 1 {
+		t.Errorf("%d metric lines without the option", got)
+	}
+	seen := map[string]float64{}
+	for _, l := range metricLines(t, written(t, report.Config{ByProvider: true}, observe)) {
+		if name, ok := l.raw["Provider"].(string); ok {
+			seen[name+" refreshed"] = l.values["Refreshed"].(float64)
+			seen[name+" failed"] = l.values["RefreshFailed"].(float64)
+		}
+	}
+	want := map[string]float64{"kiwify refreshed": 1, "kiwify failed": 0, "hotmart refreshed": 0, "hotmart failed": 1}
+	for key, value := range want {
+		if got, ok := seen[key]; !ok || got != value {
+			t.Errorf("%s: %v, want %v", key, got, value)
+		}
+	}
+}
+
+func TestMetricsComeOutAtAnyLogLevel(t *testing.T) {
+	lines := written(t, report.Config{Level: slog.LevelError}, func(r *report.Run) {
+		r.Observe(refresh.Event{Kind: refresh.EventRefreshed, Connection: "a/b"})
+		r.Done(refresh.Result{}, nil)
+	})
+	if len(lines) != 1 || len(metricLines(t, lines)) != 1 {
+		t.Errorf("lines %v", lines)
+	}
+	if lines[0]["level"] == nil {
+		t.Error("a metric line without a level is dropped by Lambda's filter")
+	}
+}
+
+func TestEventsBecomeLinesWithLambdasNames(t *testing.T) {
+	ev := refresh.Event{Kind: refresh.EventFailed, Connection: "kiwify/main", Provider: "kiwify", Endpoint: "public-api.kiwify.com", Reason: "due",
+		Message: "a sentence", Credential: "v1", Stage: "AWSCURRENT", Class: oauth.Credentials, Code: "invalid_client", HTTPStatus: 400,
+		NextAt: noon().Add(time.Minute), Attempt: 2}
+	lines := written(t, report.Config{}, func(r *report.Run) { r.Observe(ev) })
+	want := map[string]any{"level": "WARN", "message": "refresh_failed", "timestamp": "2026-01-02T12:00:00Z", "requestId": "request-1",
+		"connection": "kiwify/main", "provider": "kiwify", "endpoint": "public-api.kiwify.com", "reason": "due", "detail": "a sentence",
+		"credential": "v1", "stage": "AWSCURRENT", "class": "credentials", "code": "invalid_client", "http_status": 400.0,
+		"next_at": "2026-01-02T12:01:00Z", "attempt": 2.0}
+	for key, value := range want {
+		if lines[0][key] != value {
+			t.Errorf("%s is %v, want %v", key, lines[0][key], value)
+		}
+	}
+	if len(lines[0]) != len(want) {
+		t.Errorf("the line has %d fields, want %d: %v", len(lines[0]), len(want), lines[0])
+	}
+}
+
+func TestLevelsOfEvents(t *testing.T) {
+	for kind, want := range map[refresh.EventKind]string{
+		refresh.EventRefreshed: "INFO", refresh.EventReissued: "INFO", refresh.EventOrphanGone: "INFO", refresh.EventAttempt: "INFO",
+		refresh.EventRejected: "INFO", refresh.EventFailed: "WARN", refresh.EventNotice: "WARN", refresh.EventFallback: "WARN",
+		refresh.EventUnrecorded: "WARN", refresh.EventEndpoint: "WARN", refresh.EventStoreRefuse: "ERROR",
+	} {
+		lines := written(t, report.Config{Level: slog.LevelDebug}, func(r *report.Run) { r.Observe(refresh.Event{Kind: kind}) })
+		if lines[0]["level"] != want {
+			t.Errorf("%s is logged at %v, want %s", kind, lines[0]["level"], want)
+		}
+	}
+}
+
+func TestAFailedRunIsAnError(t *testing.T) {
+	lines := written(t, report.Config{}, func(r *report.Run) { r.Done(refresh.Result{}, errors.New("list secrets: throttled")) })
+	last := lines[len(lines)-1]
+	if last["level"] != "ERROR" || last["error"] != "list secrets: throttled" {
+		t.Errorf("last line %v", last)
+	}
+}
