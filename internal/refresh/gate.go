@@ -133,7 +133,7 @@ func (r *run) noticesFor(it *item, m minted, record renew.Record, moved bool) []
 	var list []notice
 	add := func(name string, details ...string) { list = append(list, notice{name, details}) }
 	if was := it.facts.Record; was != nil {
-		if known := m.token.ScopeSource != oauth.ScopeUnknown && was.Scope+was.ScopeSHA256 != ""; known && !was.SameScope(record.Scope) {
+		if known := was.Scope+was.ScopeSHA256 != ""; known && !was.SameScope(record.Scope) {
 			add(NoticeScopeChanged, was.ScopeDiff(record.Scope)...)
 		}
 		if moved {

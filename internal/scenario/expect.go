@@ -1,6 +1,8 @@
 package scenario
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -18,6 +20,7 @@ type expectation func(p *player, args []string) error
 // expectations are the lines that want something. Those of a run need one in their step; those of the stores do not.
 func expectations() map[string]expectation {
 	return map[string]expectation{
+		"result":    ofRun(wantResult),
 		"counts":    ofRun(wantCounts),
 		"refreshed": ofRun(entry(func(r refresh.Result) []refresh.Refreshed { return r.Refreshed })),
 		"fresh":     ofRun(entry(func(r refresh.Result) []refresh.Kept { return r.Fresh })),
@@ -51,8 +54,11 @@ func (p *player) expect(l line, want expectation) error {
 		return l.errorf("%w", err)
 	}
 	args, err := words(text)
-	if err != nil {
+	if err != nil && l.verb != "result" {
 		return l.errorf("%w", err)
+	}
+	if l.verb == "result" {
+		args = []string{text} // JSON has quotes of its own
 	}
 	if l.verb == "cost" {
 		args = append([]string{l.at}, args...)
@@ -71,6 +77,22 @@ func ofRun(want expectation) expectation {
 		}
 		return want(p, args)
 	}
+}
+
+// wantResult: result JSON, exactly what the function returns, with instants as T+….
+func wantResult(p *player, args []string) error {
+	var want bytes.Buffer
+	if err := json.Compact(&want, []byte(args[0])); err != nil {
+		return errors.New("wants the whole result as JSON")
+	}
+	got, err := json.Marshal(p.last.Result)
+	if err != nil {
+		return err
+	}
+	if text := p.w.plain(string(got)); text != want.String() {
+		return fmt.Errorf("it is %s", text)
+	}
+	return nil
 }
 
 // wantCounts: the counts that are not named are 0.

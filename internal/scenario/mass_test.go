@@ -1,0 +1,166 @@
+package scenario
+
+import (
+	"net/http"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"chaveiro/pkg/oauth/oauthtest"
+)
+
+func newWorld(t *testing.T) *World {
+	t.Helper()
+	w, err := New(t.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// mustRun runs a sweep that keeps every promise and ends without an error.
+func mustRun(t *testing.T, w *World) Invocation {
+	t.Helper()
+	in := w.Run(t.Context(), "")
+	if in.Err != nil {
+		t.Fatal(in.Err)
+	}
+	for _, broken := range in.Broken {
+		t.Error(broken)
+	}
+	return in
+}
+
+// TestThousandTenants: an import of 1,000 connections, and then an outage of their provider. Three writes a second let 800 through in one run
+// of 4.5 minutes; no token is fetched that is not written, and none twice. The lists of a result hold 100, its counts are complete.
+func TestThousandTenants(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const tenants = 1000
+		w := newWorld(t)
+		if err := w.ConnectMany(tenants, "hotmart", "t/"); err != nil {
+			t.Fatal(err)
+		}
+		first := mustRun(t, w)
+		c := first.Result.Counts
+		if c.Refreshed+c.Deferred != tenants || c.Refreshed < 750 || c.Refreshed > 810 {
+			t.Errorf("first run: %+v", c)
+		}
+		if first.Calls["hotmart"] != c.Refreshed || first.Writes() != c.Refreshed {
+			t.Errorf("first run: %d tokens, %d calls, %d writes", c.Refreshed, first.Calls["hotmart"], first.Writes())
+		}
+		if len(first.Result.Refreshed) != 100 || len(first.Result.Deferred) != 100 {
+			t.Errorf("lists of %d and %d entries", len(first.Result.Refreshed), len(first.Result.Deferred))
+		}
+		if limit := 270 * time.Second; first.Took > limit {
+			t.Errorf("first run took %v of %v", first.Took, limit)
+		}
+
+		w.Advance(5*time.Minute - first.Took)
+		second := mustRun(t, w)
+		if got := second.Result.Counts; got.Refreshed != tenants-c.Refreshed || got.Fresh != c.Refreshed {
+			t.Errorf("second run: %+v", got)
+		}
+		if total := w.Provider("hotmart").Total(); total.Minted != tenants || total.TokenCalls != tenants {
+			t.Errorf("%d tokens for %d tenants in %d calls", total.Minted, tenants, total.TokenCalls)
+		}
+
+		w.Advance(5 * time.Minute)
+		idle := mustRun(t, w)
+		calls := idle.total()
+		if most := tenants/100 + tenants/50 + 2; idle.Result.Counts.Fresh != tenants || calls > most || idle.Read != 0 {
+			t.Errorf("idle sweep: %+v with %d calls (at most %d), %d secrets read", idle.Result.Counts, calls, most, idle.Read)
+		}
+
+		w.Advance(30 * time.Hour)
+		w.down("hotmart")
+		for range 3 {
+			in := mustRun(t, w)
+			if got := in.Result.Counts; in.Calls["hotmart"] != 3 || in.Writes() != 0 || got.Failed != 3 || got.Deferred != tenants-3 {
+				t.Errorf("outage: %d calls, %d writes, %+v", in.Calls["hotmart"], in.Writes(), got)
+			}
+			w.Advance(5 * time.Minute)
+		}
+	})
+}
+
+// TestManyTenantsAllRefused: 600 new tenants whose pairs are all refused, with one write a second. A run asks no more of them than it can write
+// down, so that the next does not ask the same again.
+func TestManyTenantsAllRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const tenants = 600
+		w := newWorld(t)
+		w.Settings.MaxWritesPerSecond = 1
+		if err := w.ConnectMany(tenants, "kiwify", "t/"); err != nil {
+			t.Fatal(err)
+		}
+		for i := range tenants {
+			w.Provider("kiwify").Remove(w.ClientID("t-" + itoa(i+1)))
+		}
+		asked := 0
+		for range 2 {
+			in := mustRun(t, w)
+			c := in.Result.Counts
+			if in.Writes() != in.Calls["kiwify"] || in.Calls["kiwify"] > 270 || in.Calls["kiwify"] < 200 {
+				t.Errorf("%d calls, %d failures written, %+v", in.Calls["kiwify"], in.Writes(), c)
+			}
+			if c.Failed+c.Deferred != tenants {
+				t.Errorf("the counts do not add up: %+v", c)
+			}
+			asked += in.Calls["kiwify"]
+			w.Advance(5*time.Minute - in.Took)
+		}
+		if asked > tenants {
+			t.Errorf("%d calls for %d tenants", asked, tenants)
+		}
+	})
+}
+
+// TestNewTenantsAndDyingTokens: while 300 tokens come due together and 300 new tenants are imported, no token dies, and the new tenants are
+// served in every fourth place from the first run on.
+func TestNewTenantsAndDyingTokens(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.Settings.MaxWritesPerSecond = 100
+		w.lifetime("hotmart", time.Hour)
+		if err := w.ConnectMany(300, "hotmart", "old/"); err != nil {
+			t.Fatal(err)
+		}
+		mustRun(t, w)
+		w.Settings.MaxWritesPerSecond = 1
+		w.Advance(35 * time.Minute)
+		if err := w.ConnectMany(300, "hotmart", "new/"); err != nil {
+			t.Fatal(err)
+		}
+		in := mustRun(t, w)
+		newOnes, total := 0, in.Result.Counts.Refreshed
+		for i := range 300 {
+			if name, _ := w.Token("new/" + itoa(i+1)); name != "" {
+				newOnes++
+			}
+		}
+		if newOnes < total/4-1 || newOnes > total/4+1 {
+			t.Errorf("%d of %d new tokens are of new tenants, want every fourth", newOnes, total)
+		}
+		for range 4 {
+			w.Advance(5*time.Minute - in.Took)
+			in = mustRun(t, w)
+			if in.Result.Health.MinSecondsToExpiry < 0 {
+				t.Errorf("a token died %d s ago", -in.Result.Health.MinSecondsToExpiry)
+			}
+		}
+	})
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func (w *World) down(provider string) {
+	w.Provider(provider).Inject(oauthtest.Status(http.StatusServiceUnavailable).Always())
+}
+
+func (w *World) lifetime(provider string, d time.Duration) {
+	w.Provider(provider).Configure(func(s *oauthtest.Settings) { s.Lifetime = d })
+}
