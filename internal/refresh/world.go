@@ -95,7 +95,7 @@ func (r *run) capacity() Capacity {
 		}
 		needed += 1 / it.interval(r.cfg).Seconds()
 	}
-	return Capacity{Needed: math.Round(needed*1e4) / 1e4, Allowed: r.cfg.MaxWritesPerSecond}
+	return Capacity{Needed: math.Round(needed*1e6) / 1e6, Allowed: r.cfg.MaxWritesPerSecond}
 }
 
 // interval between two tokens of the connection; where none was published yet, that of the default lifetime.

@@ -164,13 +164,6 @@ func changeBehaviour(p *player, args []string) error {
 			"lifetime": parsed(duration, &s.Lifetime), "same_token": parsed(strconv.ParseBool, &s.SameToken),
 			"evicts": parsed(strconv.ParseBool, &s.Evicts), "revoke_on_remove": parsed(strconv.ParseBool, &s.RevokeOnRemove),
 			"limit": func(v string) (err error) { s.Limit, err = limit(v, true); return err },
-			"format": func(v string) error {
-				var ok bool
-				if s.Format, ok = map[string]oauthtest.TokenFormat{"jwt": oauthtest.FormatJWT, "opaque": oauthtest.FormatOpaque}[v]; !ok {
-					return fmt.Errorf("%q is no format", v)
-				}
-				return nil
-			},
 		})
 	})
 	return err

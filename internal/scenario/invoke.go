@@ -32,8 +32,17 @@ type Invocation struct {
 }
 
 type publication struct {
-	value   oauth.Secret
-	expires time.Time
+	value  oauth.Secret
+	record string
+}
+
+// expires is when the token ends, as far as its record tells.
+func (p publication) expires() time.Time {
+	rec, err := renew.ParseRecord(p.record)
+	if err != nil {
+		return time.Time{}
+	}
+	return rec.ExpiresAt
 }
 
 // Writes is the number of PutParameter calls.
@@ -163,11 +172,7 @@ func (w *World) published() map[string]publication {
 			continue
 		}
 		p, _ := w.AWS.Parameter(name)
-		pub := publication{value: p.Value}
-		if rec, err := renew.ParseRecord(p.Description); err == nil {
-			pub.expires = rec.ExpiresAt
-		}
-		all[connection] = pub
+		all[connection] = publication{value: p.Value, record: p.Description}
 	}
 	return all
 }
@@ -199,7 +204,7 @@ func (in *Invocation) checkLost(w *World) {
 		was := in.before[connection]
 		now, there := after[connection]
 		switch {
-		case !there && in.Began.Before(was.expires.Add(24*time.Hour)):
+		case !there && in.Began.Before(was.expires().Add(24*time.Hour)):
 			in.broken("%s: the published token is gone", connection)
 		case there && !now.value.Equal(was.value):
 			if name, _ := w.Token(connection); name == "?" {

@@ -1,6 +1,8 @@
 package scenario
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -26,9 +28,9 @@ func TestMistakesInAScenario(t *testing.T) {
 		"an expectation without a run":       {why + world + "-- 1. x --\ncounts connections=1\n", "x.txtar:6: counts: there was no run in this step"},
 		"a change after the run":             {why + world + "-- 1. x --\nrun\ncounts connections=1 refreshed=1\nadvance 1m\n", "x.txtar:8: advance: a change of the world stands before the run"},
 		"a count that is not named is 0":     {why + world + "-- 1. x --\nrun\ncounts connections=1\n", "x.txtar:7: counts: refreshed is 1, want 0"},
-		"a count that does not exist":        {why + world + "-- 1. x --\nrun\ncounts refershed=1\n", `x.txtar:7: counts: there is no count "refershed"`},
+		"a count that does not exist":        {why + world + "-- 1. x --\nrun\ncounts renewed=1\n", `x.txtar:7: counts: there is no count "renewed"`},
 		"a number that is none":              {why + world + "-- 1. x --\nrun\ncounts refreshed=one\n", `"refreshed=one" is not name=number`},
-		"a field that does not exist":        {why + world + "-- 1. x --\nrun\nrefreshed kiwify/main versoin=\n", `there is no field "versoin"`},
+		"a field that does not exist":        {why + world + "-- 1. x --\nrun\nrefreshed kiwify/main edition=\n", `there is no field "edition"`},
 		"a value that is another":            {why + world + "-- 1. x --\nrun\nrefreshed kiwify/main version=2\n", `x.txtar:7: refreshed: version is "1", want = "2"`},
 		"a connection that is not in a list": {why + world + "-- 1. x --\nrun\nfailed kiwify/main code=x\n", "kiwify/main is not in this list of the result"},
 		"a condition that is none":           {why + world + "-- 1. x --\nrun\nrefreshed kiwify/main version\n", `"version" is no condition`},
@@ -72,8 +74,8 @@ func TestMistakesInAScenario(t *testing.T) {
 func TestPromisesOfEveryRun(t *testing.T) {
 	const world = why + "-- world --\nconnect kiwify/main kiwify k\n-- 1. a token --\nrun\ncounts connections=1 refreshed=1\n-- 2. x --\nadvance 1h\n"
 	for name, c := range map[string]struct{ lines, want string }{
-		"a published token that vanishes": {"before ListSecrets * drop kiwify/main token\nbefore BatchGetSecretValue * drop-secret kiwify/main\nrun\n", "kiwify/main: the published token is gone"},
-		"a token that is no provider's":   {"after ListSecrets * overwrite kiwify/main by-hand\nrun\n", "what is published now is no token of a provider"},
+		"a published token that vanishes": {"after DescribeParameters * drop kiwify/main token\nrun\n", "kiwify/main: the published token is gone"},
+		"a token that is no provider's":   {"after DescribeParameters * overwrite kiwify/main by-hand\nrun\n", "what is published now is no token of a provider"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -84,5 +86,40 @@ func TestPromisesOfEveryRun(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestLanguageIsDocumentedAndUsed: a directive that nobody can look up, or that no scenario uses, is not part of the language.
+func TestLanguageIsDocumentedAndUsed(t *testing.T) {
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := map[string]bool{}
+	for _, file := range append(files(t, "testdata/*.txtar"), files(t, "testdata/outage/*.txtar")...) {
+		data, err := os.ReadFile(filepath.Clean(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := parse(file, data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, st := range append(s.steps, s.world) {
+			for _, l := range st.lines {
+				used[l.verb] = true
+				if l.verb == "before" || l.verb == "after" {
+					used[strings.Fields(l.rest)[2]] = true
+				}
+			}
+		}
+	}
+	for _, verb := range append(sortedKeys(changes()), sortedKeys(expectations())...) {
+		if !strings.Contains(string(doc), verb) {
+			t.Errorf("%s is not in the package comment", verb)
+		}
+		if !used[verb] {
+			t.Errorf("%s is in no scenario", verb)
+		}
 	}
 }

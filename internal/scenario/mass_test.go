@@ -75,7 +75,7 @@ func TestThousandTenants(t *testing.T) {
 
 		w.Advance(30 * time.Hour)
 		w.down("hotmart")
-		for range 3 {
+		for range 2 {
 			in := mustRun(t, w)
 			if got := in.Result.Counts; in.Calls["hotmart"] != 3 || in.Writes() != 0 || got.Failed != 3 || got.Deferred != tenants-3 {
 				t.Errorf("outage: %d calls, %d writes, %+v", in.Calls["hotmart"], in.Writes(), got)
@@ -85,14 +85,14 @@ func TestThousandTenants(t *testing.T) {
 	})
 }
 
-// TestManyTenantsAllRefused: 600 new tenants whose pairs are all refused, with one write a second. A run asks no more of them than it can write
+// TestManyTenantsAllRefused: 300 new tenants whose pairs are all refused, with one write in two seconds. A run asks no more of them than it can write
 // down, so that the next does not ask the same again.
 func TestManyTenantsAllRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const tenants = 600
+		const tenants = 300
 		w := newWorld(t)
-		w.Settings.MaxWritesPerSecond = 1
+		w.Settings.MaxWritesPerSecond = 0.5
 		if err := w.ConnectMany(tenants, "kiwify", "t/"); err != nil {
 			t.Fatal(err)
 		}
@@ -103,7 +103,7 @@ func TestManyTenantsAllRefused(t *testing.T) {
 		for range 2 {
 			in := mustRun(t, w)
 			c := in.Result.Counts
-			if in.Writes() != in.Calls["kiwify"] || in.Calls["kiwify"] > 270 || in.Calls["kiwify"] < 200 {
+			if in.Writes() != in.Calls["kiwify"] || in.Calls["kiwify"] > 135 || in.Calls["kiwify"] < 100 {
 				t.Errorf("%d calls, %d failures written, %+v", in.Calls["kiwify"], in.Writes(), c)
 			}
 			if c.Failed+c.Deferred != tenants {
@@ -118,7 +118,7 @@ func TestManyTenantsAllRefused(t *testing.T) {
 	})
 }
 
-// TestNewTenantsAndDyingTokens: while 300 tokens come due together and 300 new tenants are imported, no token dies, and the new tenants are
+// TestNewTenantsAndDyingTokens: while 120 tokens come due together and 120 new tenants are imported, no token dies, and the new tenants are
 // served in every fourth place from the first run on.
 func TestNewTenantsAndDyingTokens(t *testing.T) {
 	t.Parallel()
@@ -126,18 +126,18 @@ func TestNewTenantsAndDyingTokens(t *testing.T) {
 		w := newWorld(t)
 		w.Settings.MaxWritesPerSecond = 100
 		w.lifetime("hotmart", time.Hour)
-		if err := w.ConnectMany(300, "hotmart", "old/"); err != nil {
+		if err := w.ConnectMany(120, "hotmart", "old/"); err != nil {
 			t.Fatal(err)
 		}
 		mustRun(t, w)
-		w.Settings.MaxWritesPerSecond = 1
+		w.Settings.MaxWritesPerSecond = 0.4
 		w.Advance(35 * time.Minute)
-		if err := w.ConnectMany(300, "hotmart", "new/"); err != nil {
+		if err := w.ConnectMany(120, "hotmart", "new/"); err != nil {
 			t.Fatal(err)
 		}
 		in := mustRun(t, w)
 		newOnes, total := 0, in.Result.Counts.Refreshed
-		for i := range 300 {
+		for i := range 120 {
 			if name, _ := w.Token("new/" + itoa(i+1)); name != "" {
 				newOnes++
 			}
@@ -152,7 +152,16 @@ func TestNewTenantsAndDyingTokens(t *testing.T) {
 				t.Errorf("a token died %d s ago", -in.Result.Health.MinSecondsToExpiry)
 			}
 		}
+		noLeaks(t, w)
 	})
+}
+
+// noLeaks: nothing secret came out of all the runs.
+func noLeaks(t *testing.T, w *World) {
+	t.Helper()
+	if leaks := Leaks(w.Canaries(), w.Emitted()); len(leaks) > 0 {
+		t.Errorf("secrets came out: %q", leaks)
+	}
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
