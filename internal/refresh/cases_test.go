@@ -393,6 +393,7 @@ func TestADryRunChangesNothingAndExplainsEverything(t *testing.T) {
 		got := map[string]string{}
 		for _, p := range plan.Plan {
 			got[p.Connection] = p.Action + ": " + strings.Fields(p.Reason)[0]
+			t.Logf("%-15s %-8s %-60s renew_at %s", p.Connection, p.Action, p.Reason, p.RenewAt.Format(time.RFC3339))
 		}
 		for id, want := range map[string]string{
 			"kiwify/new": "refresh: missing", "kiwify/changed": "refresh: credential_changed", "kiwify/paused": "pause: paused",
