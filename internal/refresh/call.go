@@ -66,13 +66,14 @@ func parseFields(fields map[string]json.RawMessage) (Call, error) {
 			return Call{}, fmt.Errorf("event: field %q: %w", clip(name), err)
 		}
 	}
+	if _, given := fields["force"]; given && ev.Connections == nil {
+		return Call{}, errors.New(`event: field "force": needs "connections": name what is to be renewed`)
+	}
 	return ev, ev.check()
 }
 
 func (ev Call) check() error {
 	switch {
-	case ev.Force && ev.Connections == nil:
-		return errors.New(`event: field "force": needs "connections": name what is to be renewed`)
 	case ev.RejectedVersion != 0 && len(ev.Connections) != 1:
 		return errors.New(`event: field "rejected_version": needs "connections" with exactly one name`)
 	case ev.RejectedVersion != 0 && ev.Force:

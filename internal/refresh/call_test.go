@@ -24,7 +24,7 @@ func TestParseCall(t *testing.T) {
 		"all of it, planned":                   {`{"connections":["a"],"force":true,"dry_run":true}`, Call{Connections: []string{"a"}, Force: true, DryRun: true}},
 		"a rejected version":                   {`{"connections":["a"],"rejected_version":7}`, Call{Connections: []string{"a"}, RejectedVersion: 7}},
 		"the largest version there can be":     {`{"connections":["a"],"rejected_version":9223372036854775807}`, Call{Connections: []string{"a"}, RejectedVersion: 1<<63 - 1}},
-		"force that says no needs no connections": {`{"force":false}`, Call{}},
+		"force that says no":                   {`{"connections":["a"],"force":false}`, Call{Connections: []string{"a"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := ParseCall([]byte(c.event))

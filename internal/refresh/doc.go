@@ -69,6 +69,10 @@ func New(cfg Config) (*Refresher, error) {
 	orDefault(&cfg.TokenTimeout, 10*time.Second)
 	orDefault(&cfg.MaxConcurrency, 16)
 	orDefault(&cfg.MaxWritesPerSecond, 3)
+	if one := cfg.TokenTimeout + time.Duration(2/cfg.MaxWritesPerSecond*float64(time.Second)) + 2*putTime; one > cfg.Period*9/10 {
+		return nil, fmt.Errorf("refresh: one token may take %s (TOKEN_TIMEOUT %s, MAX_WRITES_PER_SECOND %g), a run of SCHEDULE_PERIOD %s has %s: nothing would ever be renewed",
+			one, cfg.TokenTimeout, cfg.MaxWritesPerSecond, cfg.Period, cfg.Period*9/10)
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}

@@ -53,13 +53,13 @@ func (e *endpoint) add(it *item, start time.Time) {
 	e.due++
 }
 
-// head is the item that would be asked next, nil when none may.
-func (e *endpoint) head(now time.Time) *item {
+// head is the first item that may be asked now and fits, nil when there is none. One that does not fit holds nobody up.
+func (e *endpoint) head(now time.Time, fits func(*item) bool) *item {
 	if e.open || e.inflight >= e.limit || now.Before(e.pausedUntil) {
 		return nil
 	}
 	for _, it := range e.queue {
-		if !now.Before(it.notBefore) {
+		if !now.Before(it.notBefore) && fits(it) {
 			return it
 		}
 	}
@@ -139,7 +139,7 @@ func (e *endpoint) unproven() bool { return e.open && !e.answered }
 // busy reports whether the endpoint still wants workers.
 func (e *endpoint) busy() bool { return e.inflight > 0 || len(e.queue) > 0 && !e.open }
 
-// deferral says why the rest of an endpoint's queue has to wait.
+// deferral says why the rest of an endpoint's queue has to wait, "" when it is not the endpoint's doing.
 func (e *endpoint) deferral(now time.Time) string {
 	switch {
 	case e.open:
@@ -147,7 +147,7 @@ func (e *endpoint) deferral(now time.Time) string {
 	case now.Before(e.pausedUntil):
 		return "rate_limited: " + e.host + " asks to wait until " + stamp(e.pausedUntil)
 	default:
-		return "run_ended: the next sweep goes on"
+		return ""
 	}
 }
 

@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -55,12 +56,14 @@ func (r *run) startOne(ctx context.Context, now time.Time) bool {
 		return false
 	}
 	share := r.share()
+	room := r.room(now)
+	fits := func(it *item) bool { return r.needs(it, now) <= room }
 	var best *item
 	for _, e := range r.endpoints {
 		if e.inflight >= share {
 			continue
 		}
-		if it := e.head(now); it != nil && (best == nil || it.order < best.order) && r.fits(it, now) {
+		if it := e.head(now, fits); it != nil && (best == nil || it.order < best.order) {
 			best = it
 		}
 	}
@@ -93,14 +96,20 @@ func (r *run) share() int {
 	return (r.cfg.MaxConcurrency + busy - 1) / busy
 }
 
-// fits reports whether an exchange that starts now can take its full time and still be written before the end. A connection without a
-// token also leaves room for the failures that are to be recorded: an import of broken tenants must not fetch more than it can write down.
-func (r *run) fits(it *item, now time.Time) bool {
+// room is how many writes still fit before the end after an exchange that starts now and takes its full time; negative when not even the
+// exchange does.
+func (r *run) room(now time.Time) int {
+	return r.pacer.writesIn(r.end.Sub(now) - r.cfg.TokenTimeout - putTime)
+}
+
+// needs is how many writes have to fit for an item to be started: those of all that is under way, and its own. A connection without a token
+// also leaves room for the refusals that are to be recorded: a run must not ask about more new tenants than it can write down.
+func (r *run) needs(it *item, now time.Time) int {
 	writes := r.reserved + it.writes()
 	if isNew(it, now) {
-		writes += len(r.failures)
+		writes += r.owed
 	}
-	return !now.Add(r.cfg.TokenTimeout + r.pacer.timeFor(writes) + putTime).After(r.end)
+	return writes
 }
 
 // nextWake is the next instant at which something that now has to wait may be started; false when there is nothing.
@@ -143,9 +152,21 @@ func (r *run) deferRest() {
 		case r.refused != nil:
 			r.postpone(it, "store_refuses: SSM refuses writes")
 		default:
-			r.postpone(it, it.endpoint.deferral(now))
+			r.postpone(it, r.deferral(it, now))
 		}
 	}
+}
+
+// deferral says why an item has to wait for another run.
+func (r *run) deferral(it *item, now time.Time) string {
+	if why := it.endpoint.deferral(now); why != "" {
+		return why
+	}
+	if r.needs(it, r.start) > r.room(r.start) && r.inflight == 0 && r.written == 0 {
+		return fmt.Sprintf("run_ended: its %s are too short for one token request of up to %s; give the function more time",
+			r.end.Sub(r.start).Round(time.Second), r.cfg.TokenTimeout)
+	}
+	return "run_ended: the next sweep goes on"
 }
 
 func (r *run) postpone(it *item, reason string) {

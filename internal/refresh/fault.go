@@ -62,10 +62,17 @@ func faultOf(err error) *fault {
 		return &fault{class: oauth.Configuration, code: codeTypeConflict, text: err.Error(),
 			advice: "Delete the parameter, the next run writes it anew"}
 	case errors.Is(err, ErrRefusesValue):
-		return &fault{class: oauth.Configuration, code: codeRefusedValue, text: err.Error()}
+		return &fault{class: oauth.Configuration, code: codeRefusedValue, text: err.Error(),
+			advice: "Look at the parameter's history: a label on its oldest version has to be moved. Then invoke with force"}
 	default:
 		return &fault{class: oauth.Transient, code: codeAWSUnavailable, text: err.Error(), unrecorded: true}
 	}
+}
+
+// parameterFault classifies an error of reading parameters, which is never one connection's: a missing permission is the installation's.
+func parameterFault(err error) *fault {
+	return &fault{class: oauth.Transient, code: codeAWSUnavailable, text: err.Error(), unrecorded: true,
+		advice: "If access is denied, let the refresher's role read its parameters; else it is tried again by itself"}
 }
 
 // sentence is what a person reads about the fault: which connection, what happened, how long the published token lives, what to do.
@@ -168,8 +175,8 @@ func (r *run) nextRecord(it *item, f *fault, now time.Time) (renew.Failure, bool
 	rec := renew.Failure{Class: string(f.class), Code: f.code, Provider: it.conn.Provider.ID, Endpoint: it.conn.Host, HTTPStatus: f.status,
 		Attempts: 1, FirstAt: start, LastAt: now.Truncate(time.Second), Current: it.facts.Current}
 	was := it.facts.Failure
-	if was != nil && was.Current != rec.Current {
-		was = nil
+	if was != nil && (was.Current != rec.Current || was.FirstAt.After(now.Add(renew.ClockSkew))) {
+		was = nil // about another credential, or from a time that has not come
 	}
 	wasLatched := was != nil && renew.LatchedBy(was)
 	if wasLatched && f.again() { // a canary that met a bad line says nothing about the credential: the latch stays
@@ -187,7 +194,7 @@ func (r *run) nextRecord(it *item, f *fault, now time.Time) (renew.Failure, bool
 	}
 	rec.RetryAt = time.Time{}
 	if f.retryAfter > 0 {
-		rec.RetryAt = now.Add(f.retryAfter + time.Second - 1).Truncate(time.Second)
+		rec.RetryAt = endOf(f.retryAfter, now)
 		if rec.RetryAt.After(rec.NextAt) {
 			rec.NextAt = rec.RetryAt
 		}
@@ -195,6 +202,11 @@ func (r *run) nextRecord(it *item, f *fault, now time.Time) (renew.Failure, bool
 	rec.NextAt = rec.NextAt.Truncate(time.Second)
 	write := !wasLatched || f.retryAfter > 0 || rec.Class != was.Class || rec.Code != was.Code
 	return rec, write && !f.unrecorded
+}
+
+// endOf a wait, in whole seconds, never too early.
+func endOf(wait time.Duration, now time.Time) time.Time {
+	return now.Add(wait + time.Second - 1).UTC().Truncate(time.Second)
 }
 
 // lifetime of the connection's tokens as far as it is known; 0 when not.

@@ -45,6 +45,13 @@ func install(t *testing.T) *installation {
 // refresher as functions/refresher wires it.
 func (in *installation) refresher() *refresh.Refresher {
 	in.t.Helper()
+	r, err := refresh.New(in.refresherConfig())
+	must(in.t, err)
+	return r
+}
+
+func (in *installation) refresherConfig() refresh.Config {
+	in.t.Helper()
 	in.once.Do(func() {
 		secrets, err := smsecret.New(smsecret.Config{Client: in.aws.SecretsManager(), Prefix: "oauth/"})
 		must(in.t, err)
@@ -61,9 +68,7 @@ func (in *installation) refresher() *refresh.Refresher {
 	if in.change != nil {
 		in.change(&config)
 	}
-	r, err := refresh.New(config)
-	must(in.t, err)
-	return r
+	return config
 }
 
 func (in *installation) observe(ev refresh.Event) {

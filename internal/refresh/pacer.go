@@ -91,6 +91,17 @@ func (p *pacer) timeFor(writes int) time.Duration {
 	return max(time.Duration(writes)*gap, p.next.Sub(p.now())+gap)
 }
 
+// writesIn says how many writes will be done within d, those included that already have their place; negative when d is over.
+func (p *pacer) writesIn(d time.Duration) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	gap := p.gap()
+	if d < 0 || p.next.Sub(p.now())+gap > d {
+		return -1
+	}
+	return int(d / gap)
+}
+
 // sleep waits for d, or until ctx ends.
 func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {

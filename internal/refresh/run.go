@@ -33,6 +33,7 @@ type run struct {
 	failures  []failureWrite
 	deletions []Name
 	written   int // tokens
+	owed      int // failure records of exchanges that are still to be written
 	noted     int // failure records
 	noting    int // failure records under way
 	recorded  chan error
@@ -84,7 +85,9 @@ func (r *Refresher) newRun(ctx context.Context, call Call) *run {
 		recorded:  make(chan error),
 	}
 	if deadline, ok := ctx.Deadline(); ok {
-		run.hard = deadline.Add(-margin / 2)
+		if last := deadline.Add(-margin / 2); last.Before(run.hard) {
+			run.hard = last
+		}
 		if last := deadline.Add(-margin); last.Before(run.end) {
 			run.end = last
 		}
@@ -256,8 +259,12 @@ func (r *run) carryOut(ctx context.Context) (Result, error) {
 	r.finish(ctx)
 	r.result.finish()
 	if r.refused != nil {
-		return r.result, fmt.Errorf("refresh: SSM refuses writes, %d tokens written, %d deferred; mend the installation (role, KMS key, limits): %w",
-			r.result.Counts.Refreshed, r.result.Counts.Deferred, r.refused)
+		what, advice := "refuses", "mend the installation (role, KMS key, limits)"
+		if !errors.Is(r.refused, ErrStoreRefuses) {
+			what, advice = "does not take", "they are tried again in the next run"
+		}
+		return r.result, fmt.Errorf("refresh: SSM %s writes, %d tokens written, %d deferred; %s: %w",
+			what, r.result.Counts.Refreshed, r.result.Counts.Deferred, advice, r.refused)
 	}
 	return r.result, nil
 }

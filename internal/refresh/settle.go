@@ -105,10 +105,22 @@ func (r *run) settle(out outcome) {
 	case out.published != nil:
 		r.noteRefreshed(out)
 	default: // no standby helped: the latch stays as it is recorded
+		r.noteWait(it, out.retryAfter, now)
 		policy := r.cfg.policy(it.conn.RefreshAt)
 		it.decision.NotBefore = policy.NextCanary(now, it.facts.Failure.FirstAt, policy.Canary(it.lifetime()))
 		r.result.Failed = append(r.result.Failed, r.stillFailing(it))
 	}
+}
+
+// noteWait adds a standby's Retry-After to the failure record of its connection.
+func (r *run) noteWait(it *item, wait time.Duration, now time.Time) {
+	if wait <= 0 {
+		return
+	}
+	rec := *it.facts.Failure
+	rec.RetryAt = endOf(wait, now)
+	r.failures = append(r.failures, failureWrite{it, it.facts.Failure, &fault{retryAfter: wait}, rec, r.stillFailing(it).Message})
+	it.facts.Failure = &rec
 }
 
 // noteLost counts tokens whose write got no answer in spite of all tries. After two in a row it is the store that is sick, and each further
@@ -222,7 +234,11 @@ func (r *run) record(it *item, f *fault) (renew.Failure, string) {
 	rec, write := r.nextRecord(it, f, r.cfg.Now().UTC().Round(0))
 	text := r.sentence(it, f, rec)
 	if write {
+		r.deletions = slices.DeleteFunc(r.deletions, func(n Name) bool { return n == Name{it.id, KindFailure} })
 		r.failures = append(r.failures, failureWrite{it, it.facts.Failure, f, rec, text})
+		if f.answer {
+			r.owed++
+		}
 	}
 	it.facts.Failure = &rec
 	r.observe(Event{Kind: EventFailed, Connection: it.id, Provider: it.conn.Provider.ID, Endpoint: it.conn.Host, Reason: it.decision.Text,
@@ -251,6 +267,9 @@ func (r *run) noteSomeFailures(ctx context.Context) {
 	w := r.failures[i]
 	r.failures = slices.Delete(r.failures, i, i+1)
 	r.noting++
+	if w.fault.answer {
+		r.owed--
+	}
 	go func() { r.recorded <- r.note(ctx, w) }()
 }
 
@@ -258,8 +277,9 @@ func (r *run) noteSomeFailures(ctx context.Context) {
 func (r *run) finish(ctx context.Context) {
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), r.hard)
 	defer cancel()
+	r.remove(ctx, r.deletions)
 	for _, w := range r.failures {
-		if r.refused != nil || ctx.Err() != nil {
+		if r.refused != nil || !r.cfg.Now().Before(r.end) {
 			break
 		}
 		if e := w.item.endpoint; e != nil && e.unproven() && w.fault.again() && w.fault.retryAfter == 0 {
@@ -269,20 +289,32 @@ func (r *run) finish(ctx context.Context) {
 		r.heed(r.note(ctx, w))
 	}
 	r.removeOrphans(ctx)
-	if len(r.deletions) > 0 {
-		if err := r.cfg.Parameters.Delete(ctx, r.deletions); err != nil {
-			r.observe(Event{Kind: EventUnrecorded, Message: "clean-up: " + err.Error()})
-		}
-	}
 	r.measure()
+}
+
+// remove deletes parameters and reports whether that worked; what is left is deleted by a later run.
+func (r *run) remove(ctx context.Context, names []Name) bool {
+	if len(names) == 0 {
+		return true
+	}
+	err := r.cfg.Parameters.Delete(ctx, names)
+	if err != nil {
+		r.observe(Event{Kind: EventUnrecorded, Message: "clean-up: " + err.Error()})
+	}
+	return err == nil
 }
 
 // note writes one failure record at the pace of all writes. It is lost when that fails: the next run finds the same.
 func (r *run) note(ctx context.Context, w failureWrite) error {
+	write := Write{Connection: w.item.id, Kind: KindFailure, Value: oauth.NewSecret(storable(w.sentence)), Description: w.record.Encode()}
 	place, err := r.pacer.wait(ctx)
 	if err == nil {
-		_, err = r.cfg.Parameters.Put(ctx, Write{Connection: w.item.id, Kind: KindFailure,
-			Value: oauth.NewSecret(storable(w.sentence)), Description: w.record.Encode()})
+		_, err = r.cfg.Parameters.Put(ctx, write)
+	}
+	if errors.Is(err, ErrTypeConflict) && r.remove(ctx, []Name{{w.item.id, KindFailure}}) { // ours by its name, made by hand
+		if place, err = r.pacer.wait(ctx); err == nil {
+			_, err = r.cfg.Parameters.Put(ctx, write)
+		}
 	}
 	switch {
 	case err == nil:

@@ -26,6 +26,8 @@ type outcome struct {
 	lost      error // the token was fetched and could not be written
 	notices   []notice
 	writes    int // that were reserved for it
+
+	retryAfter time.Duration // what a standby was told
 }
 
 type notice struct {
@@ -79,7 +81,7 @@ func (r *run) lookAgain(ctx context.Context, it *item, out *outcome) (done bool)
 	case it.decision.Reason == renew.Missing && !it.confirmed:
 		found, err := r.cfg.Parameters.Lookup(ctx, []string{it.id})
 		if err != nil {
-			out.fault = faultOf(err)
+			out.fault = parameterFault(err)
 			return true
 		}
 		current := it.facts.Current
@@ -124,11 +126,24 @@ func (r *run) tryStandbys(ctx, exchange context.Context, it *item, attempts int,
 		out.cutOff = out.cutOff || second.cutOff
 		if second.published == nil && second.reissued == nil && second.refused == nil && !second.cutOff {
 			r.observe(failedEvent(it, conn, doc, stage, second.fault))
+			out.wait(second)
 			continue
 		}
 		out.published, out.version, out.reissued = second.published, second.version, second.reissued
 		out.raced, out.refused, out.notices = second.raced, second.refused, second.notices
 		return
+	}
+}
+
+// wait takes over what a standby was told: its Retry-After binds the connection too.
+func (out *outcome) wait(second outcome) {
+	out.lost = second.lost
+	if second.fault == nil || second.fault.retryAfter <= out.retryAfter {
+		return
+	}
+	out.retryAfter = second.fault.retryAfter
+	if out.fault != nil {
+		out.fault.retryAfter = out.retryAfter
 	}
 }
 
@@ -250,13 +265,15 @@ func (r *run) put(ctx context.Context, it *item, write func(seq int64) Write, re
 			return version, nil
 		case errors.Is(err, ErrThrottled):
 			r.pacer.throttled(place)
-		case errors.Is(err, ErrUnavailable) && try < putTries:
-			try++
+		case errors.Is(err, ErrUnavailable):
 			if there, ok := r.arrived(ctx, it, record); ok {
 				if there.token != nil && there.version == expected {
 					return expected, nil
 				}
 				expected = there.version + 1
+			}
+			if try++; try > putTries {
+				return 0, err
 			}
 		default:
 			return 0, err

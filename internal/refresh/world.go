@@ -23,6 +23,12 @@ type orphan struct {
 // orphanGrace is how long the parameters of a deleted connection stay after their token expired.
 const orphanGrace = 24 * time.Hour
 
+// A run asks about this many orphans, and takes this long for it at most: nobody waits for them.
+const (
+	orphansARun = 20
+	orphanTime  = 15 * time.Second
+)
+
 func (r *run) findOrphans(published map[string]pair) {
 	for _, id := range sortedKeys(published) {
 		o := orphan{id: id}
@@ -41,15 +47,22 @@ func (r *run) findOrphans(published map[string]pair) {
 
 // removeOrphans deletes what is left of connections that are gone for good: the secret is asked for by name first, since a listing may lag.
 func (r *run) removeOrphans(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, orphanTime)
+	defer cancel()
+	asked := 0
 	for _, o := range r.orphans {
 		if o.until.IsZero() || r.start.Before(o.until) {
 			continue
 		}
+		if asked++; asked > orphansARun || ctx.Err() != nil {
+			break
+		}
 		if _, err := r.cfg.Secrets.Describe(ctx, o.id); !errors.Is(err, ErrNotFound) {
 			continue
 		}
-		r.deletions = append(r.deletions, Name{o.id, KindToken}, Name{o.id, KindAccount}, Name{o.id, KindFailure})
-		r.observe(Event{Kind: EventOrphanGone, Connection: o.id, Message: o.id + ": its secret is gone and its token expired over a day ago"})
+		if r.remove(ctx, []Name{{o.id, KindToken}, {o.id, KindAccount}, {o.id, KindFailure}}) {
+			r.observe(Event{Kind: EventOrphanGone, Connection: o.id, Message: o.id + ": its secret is gone and its token expired over a day ago"})
+		}
 	}
 	if names := r.result.Orphaned; len(names) > 0 {
 		r.notice("", notice{NoticeOrphaned, names[:min(len(names), 20)]})

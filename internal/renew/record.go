@@ -74,7 +74,7 @@ func ParseRecord(text string) (*Record, error) {
 	if err := decode(text, &r, func() int { return r.V }); err != nil {
 		return nil, err
 	}
-	if r.IssuedAt.IsZero() || !r.ExpiresAt.After(r.IssuedAt) || r.RenewAt.IsZero() {
+	if !sane(r.IssuedAt) || !sane(r.ExpiresAt) || !sane(r.RenewAt) || !r.ExpiresAt.After(r.IssuedAt) {
 		return nil, fmt.Errorf("%w: its times make no sense", errUnreadable)
 	}
 	return &r, nil
@@ -86,11 +86,14 @@ func ParseFailure(text string) (*Failure, error) {
 	if err := decode(text, &f, func() int { return f.V }); err != nil {
 		return nil, err
 	}
-	if f.FirstAt.IsZero() || f.LastAt.IsZero() || f.Class == "" {
-		return nil, fmt.Errorf("%w: first_at, last_at or class is missing", errUnreadable)
+	if !sane(f.FirstAt) || !sane(f.LastAt) || f.Class == "" {
+		return nil, fmt.Errorf("%w: class is missing, or first_at or last_at makes no sense", errUnreadable)
 	}
 	return &f, nil
 }
+
+// sane reports whether an instant lies in this century or the next ones: others were typed by somebody, and cannot be calculated with.
+func sane(t time.Time) bool { return t.Year() >= 1990 && t.Year() < 3000 }
 
 func decode(text string, into any, version func() int) error {
 	if err := json.Unmarshal([]byte(text), into); err != nil {

@@ -171,6 +171,7 @@ func batchError(prefix string, err error) *Error {
 	fault := callError("BatchGetSecretValue", prefix, err)
 	if errors.Is(fault, refresh.ErrAccessDenied) {
 		// A secret that may not be read is an error of that secret in the answer. So here the action itself is missing.
+		fault.kind = refresh.ErrUnavailable // the installation's, not one secret's
 		fault.Message = "the role lacks the IAM action secretsmanager:BatchGetSecretValue on * (" + fault.Message + ")"
 	}
 	return fault

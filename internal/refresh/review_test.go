@@ -1,0 +1,398 @@
+package refresh_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"chaveiro/internal/awstest"
+	"chaveiro/internal/refresh"
+	"chaveiro/internal/renew"
+	"chaveiro/pkg/oauth"
+	"chaveiro/pkg/oauth/oauthtest"
+)
+
+// badDocuments stores n connections that fail before any request.
+func (in *installation) badDocuments(n int) {
+	in.t.Helper()
+	for i := range n {
+		_, err := in.aws.PutSecret(fmt.Sprintf("oauth/kiwify/broken-%04d", i), `{"provider":"kiwify"}`)
+		must(in.t, err)
+	}
+}
+
+func TestAnImportOfBrokenDocumentsDoesNotHoldLivingTokensBack(t *testing.T) {
+	inBubble(t, func(t *testing.T, in *installation) {
+		living := in.connectMany(20, in.kiwify)
+		in.sweep()
+		time.Sleep(15 * time.Hour)
+		in.badDocuments(2000)
+		for i := range 10 {
+			in.connect(fmt.Sprintf("kiwify/new-%02d", i), in.kiwify)
+		}
+		result := in.sweep()
+		for _, id := range living {
+			if !slices.ContainsFunc(result.Refreshed, func(r refresh.Refreshed) bool { return r.Connection == id }) {
+				t.Errorf("%s was not renewed beside broken newcomers", id)
+			}
+		}
+	})
+}
+
+func TestFailureRecordsTakeATenthOfTheWritesWhileTokensWait(t *testing.T) {
+	inBubble(t, func(t *testing.T, in *installation) {
+		in.connectMany(200, in.hotmart)
+		in.badDocuments(100)
+		in.sweep()
+		var order []string
+		for _, c := range in.aws.Calls() {
+			if c.Op == awstest.PutParameter {
+				order = append(order, c.Names[0][strings.LastIndex(c.Names[0], "/")+1:])
+			}
+		}
+		last := len(order) - 1 - slices.Index(reversed(order), "access_token")
+		failures := 0
+		for _, kind := range order[:last] {
+			if kind == "refresh_failure" {
+				failures++
+			}
+		}
+		if share := float64(failures) / float64(last); share > 0.1 || share < 0.08 {
+			t.Errorf("%.3f of the %d writes before the last token were failure records", share, last)
+		}
+	})
+}
+
+func reversed(s []string) []string {
+	s = slices.Clone(s)
+	slices.Reverse(s)
+	return s
+}
+
+func TestARecordWithAnAbsurdDateBindsNobody(t *testing.T) {
+	for name, change := range map[string]func(*renew.Failure){
+		"the year 9999":  func(f *renew.Failure) { f.FirstAt = time.Date(9999, 12, 31, 23, 30, 0, 0, time.UTC) },
+		"next year":      func(f *renew.Failure) { f.FirstAt = f.FirstAt.AddDate(1, 0, 0) },
+		"waits for ever": func(f *renew.Failure) { f.Class, f.NextAt = "transient", f.NextAt.AddDate(5, 0, 0) },
+		"retry for ever": func(f *renew.Failure) { f.Class, f.RetryAt = "transient", f.NextAt.AddDate(5, 0, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, in *installation) {
+				in.connect("kiwify/main", in.kiwify)
+				in.kiwify.Remove("client-of-kiwify/main")
+				for range 3 {
+					in.sweep()
+					time.Sleep(15 * time.Minute)
+				}
+				f := in.failure("kiwify/main")
+				change(f)
+				_, err := in.aws.SetParameterDescription("/oauth/kiwify/main/refresh_failure", f.Encode())
+				must(t, err)
+				result := in.sweep()
+				if _, err := json.Marshal(result); err != nil {
+					t.Fatalf("the result cannot be written: %v", err)
+				}
+				time.Sleep(40 * time.Minute)
+				result = in.sweep()
+				now := in.failure("kiwify/main")
+				if result.Counts.Failed != 1 || now.FirstAt.After(time.Now()) || now.NextAt.After(time.Now().Add(2*time.Hour)) || now.RetryAt.After(time.Now()) {
+					t.Errorf("%+v; the record now: %+v", result.Failed, now)
+				}
+			})
+		})
+	}
+}
+
+func TestAFailureOfThisRunSurvivesTheCleanUpOfAnOldOne(t *testing.T) {
+	inBubble(t, func(t *testing.T, in *installation) {
+		in.connect("kiwify/main", in.kiwify)
+		in.sweep()
+		_, rec := in.token("kiwify/main")
+		leftover := renew.Failure{Class: "transient", Code: "network", Attempts: 1, FirstAt: rec.IssuedAt.Add(-time.Minute), LastAt: rec.IssuedAt.Add(-time.Minute), Current: rec.Current}
+		_, err := in.aws.WriteParameter("/oauth/kiwify/main/refresh_failure", awstest.ParameterWrite{Type: "String", Value: "left by a crash", Description: leftover.Encode()})
+		must(t, err)
+		time.Sleep(15 * time.Hour)
+		in.kiwify.Inject(oauthtest.TooMany(time.Hour).Always())
+		in.sweep()
+		if f := in.failure("kiwify/main"); f == nil || f.RetryAt.Before(time.Now().Add(55*time.Minute)) {
+			t.Fatalf("the Retry-After is not on record: %+v", f)
+		}
+		calls := in.kiwify.Total().TokenCalls
+		time.Sleep(5 * time.Minute)
+		in.sweep()
+		if in.kiwify.Total().TokenCalls != calls {
+			t.Error("asked again before the Retry-After was over")
+		}
+	})
+}
+
+func TestARetryAfterIsRecordedAlthoughTheBreakerOpenedWithoutASuccess(t *testing.T) {
+	inBubble(t, func(t *testing.T, in *installation) {
+		ids := in.connectMany(10, in.kiwify)
+		in.kiwify.InjectFor("client-of-"+ids[0], oauthtest.TooMany(time.Hour).Always()) // the most urgent is asked first
+		in.kiwify.Inject(oauthtest.Status(503).Always())
+		in.sweep()
+		if in.kiwify.Total().TokenCalls != 3 {
+			t.Fatalf("%d calls, want 3", in.kiwify.Total().TokenCalls)
+		}
+		recorded := 0
+		for _, id := range ids {
+			if f := in.failure(id); f != nil {
+				recorded++
+				if f.RetryAt.IsZero() {
+					t.Errorf("%s is on record without a Retry-After", id)
+				}
+			}
+		}
+		if recorded != 1 {
+			t.Errorf("%d failures on record, want the one that was told to wait", recorded)
+		}
+	})
+}
+
+func TestCleaningUpComesBeforeFailureRecords(t *testing.T) {
+	inBubble(t, func(t *testing.T, in *installation) {
+		in.connect("kiwify/main", in.kiwify)
+		in.kiwify.Remove("client-of-kiwify/main")
+		in.sweep()
+		in.connect("kiwify/main", in.kiwify)
+		in.badDocuments(3000)
+		in.sweep()
+		if in.failure("kiwify/main") != nil {
+			t.Error("the failure of a connection that works again is still on record")
+		}
+	})
+}
+
+func TestAnOrphanIsRemovedOnlyWhenItsSecretIsReallyGone(t *testing.T) {
+	inBubble(t, func(t *testing.T, in *installation) {
+		in.connect("kiwify/main", in.kiwify)
+		in.sweep()
+		must(t, in.aws.DropSecret("oauth/kiwify/main"))
+		time.Sleep(60 * time.Hour)
+		for _, effect := range []awstest.Effect{awstest.AccessDenied, awstest.InternalError, awstest.Hang} {
+			clear := in.aws.Inject(awstest.Fault{Op: awstest.DescribeSecret, Effect: effect})
+			began := time.Now()
+			in.sweep()
+			clear()
+			if state, _ := in.token("kiwify/main"); state.Version == 0 {
+				t.Fatalf("removed although nobody could tell whether its secret is gone (effect %d)", effect)
+			}
+			if took := time.Since(began); took > time.Minute {
+				t.Errorf("a sweep took %s over an orphan", took)
+			}
+		}
+		in.sweep()
+		if state, _ := in.token("kiwify/main"); state.Version != 0 {
+			t.Error("not removed once its secret is known to be gone")
+		}
+	})
+}
+
+func TestARunEndsAtNineTenthsOfThePeriodEvenWhenTheFunctionMayRunLonger(t *testing.T) {
+	inBubble(t, func(t *testing.T, in *installation) {
+		in.change = func(c *refresh.Config) { c.Period = time.Minute }
+		in.badDocuments(600)
+		began := time.Now()
+		in.sweep()
+		if took := time.Since(began); took > 55*time.Second {
+			t.Errorf("a run of a one minute schedule took %s", took)
+		}
+	})
+}
+
+func TestARunThatMayOnlyTakeSecondsSaysSo(t *testing.T) {
+	inBubble(t, func(t *testing.T, in *installation) {
+		in.connect("kiwify/main", in.kiwify)
+		ctx, cancel := context.WithTimeout(context.Background(), 8*time.Second)
+		defer cancel()
+		result, err := in.refresher().Run(ctx, refresh.Call{})
+		must(t, err)
+		if len(result.Deferred) != 1 || !strings.Contains(result.Deferred[0].Reason, "give the function more time") {
+			t.Errorf("deferred: %+v", result.Deferred)
+		}
+	})
+}
+
+func TestSettingsUnderWhichNothingWouldEverBeRenewedAreRefused(t *testing.T) {
+	inBubble(t, func(t *testing.T, in *installation) {
+		config := in.refresherConfig()
+		config.Period, config.TokenTimeout = time.Minute, time.Minute
+		_, err := refresh.New(config)
+		if err == nil || !strings.Contains(err.Error(), "TOKEN_TIMEOUT") || !strings.Contains(err.Error(), "SCHEDULE_PERIOD") {
+			t.Errorf("New = %v", err)
+		}
+	})
+}
+
+func TestAPermissionThatTheRoleLacksLatchesNobody(t *testing.T) {
+	for _, op := range []awstest.Op{awstest.GetParameters, awstest.BatchGetSecretValue} {
+		t.Run(string(op), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, in *installation) {
+				in.connectMany(3, in.kiwify)
+				clear := in.aws.Inject(awstest.Fault{Op: op, Effect: awstest.AccessDenied})
+				result := in.sweep()
+				if result.Counts.Failed != 3 || result.Failed[0].Code != "aws_unavailable" || !strings.Contains(result.Failed[0].Message, "role") {
+					t.Errorf("%+v", result.Failed)
+				}
+				if in.puts() != 0 || in.kiwify.Total().TokenCalls != 0 {
+					t.Errorf("%d writes, %d token requests", in.puts(), in.kiwify.Total().TokenCalls)
+				}
+				clear()
+				if result := in.sweep(); result.Counts.Refreshed != 3 {
+					t.Errorf("once the role has the permission: %+v", result.Counts)
+				}
+			})
+		})
+	}
+}
+
+// withSpare latches kiwify/main and stages a spare pair under a label.
+func (in *installation) withSpare(stage string, document ...string) {
+	in.t.Helper()
+	in.kiwify.Add(oauthtest.Client{ID: "spare", Secret: oauth.NewSecret("secret-of-spare"), AccountID: "store-of-kiwify/main"})
+	in.store("kiwify/main", "kiwify", oauthtest.Client{ID: "spare", Secret: oauth.NewSecret("secret-of-spare")}, document...)
+	in.store("kiwify/main", "kiwify", oauthtest.Client{ID: "dead-pair", Secret: oauth.NewSecret("secret-of-nobody")}, document...)
+	if stage == refresh.StageBackup {
+		_, err := in.aws.StageSecret("oauth/kiwify/main", stage, `{"client_id":"spare","client_secret":"secret-of-spare"}`)
+		must(in.t, err)
+	}
+}
+
+func TestFallbackFalseKeepsEveryOtherPairAway(t *testing.T) {
+	for _, stage := range []string{refresh.StageBackup, refresh.StagePrevious} {
+		for _, fallback := range []string{"true", "false"} {
+			t.Run(stage+", fallback "+fallback, func(t *testing.T) {
+				inBubble(t, func(t *testing.T, in *installation) {
+					in.withSpare(stage, "fallback", fallback)
+					in.sweepEvery(5*time.Minute, 3*time.Hour, nil)
+					asked := in.kiwify.Stats("spare").TokenCalls
+					if (asked > 0) != (fallback == "true") {
+						t.Errorf("the other pair was used %d times", asked)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestFallbackFalseHoldsWhenAStandbysTokenComesDue(t *testing.T) {
+	inBubble(t, func(t *testing.T, in *installation) {
+		in.withSpare(refresh.StageBackup)
+		in.sweepEvery(5*time.Minute, time.Hour, nil)
+		state, rec := in.token("kiwify/main")
+		if rec == nil || rec.Stage != refresh.StageBackup {
+			t.Fatalf("published from %+v", rec)
+		}
+		secret, _ := in.aws.Secret("oauth/kiwify/main")
+		in.store("kiwify/main", "kiwify", oauthtest.Client{ID: "dead-pair", Secret: oauth.NewSecret("secret-of-nobody")}, "fallback", "false")
+		must(t, in.aws.MoveStage("oauth/kiwify/main", refresh.StageBackup, secret.Stages[refresh.StageBackup]))
+		in.sweepEvery(5*time.Minute, 30*time.Hour, nil)
+		if after, _ := in.token("kiwify/main"); after.Version != state.Version {
+			t.Errorf("a pair that may not be used minted version %d", after.Version)
+		}
+	})
+}
+
+func TestAStandbysRetryAfterBindsTheConnection(t *testing.T) {
+	inBubble(t, func(t *testing.T, in *installation) {
+		in.withSpare(refresh.StageBackup)
+		in.kiwify.InjectFor("spare", oauthtest.TooMany(time.Hour).Always())
+		for range 4 {
+			in.sweep()
+			time.Sleep(5 * time.Minute)
+		}
+		asked := in.kiwify.Stats("spare").TokenCalls
+		f := in.failure("kiwify/main")
+		if asked == 0 || f == nil || f.RetryAt.IsZero() || f.Class != "credentials" {
+			t.Fatalf("asked %d times; on record: %+v", asked, f)
+		}
+		_, err := in.run(`{"connections":["kiwify/main"],"force":true}`)
+		must(t, err)
+		in.sweepEvery(5*time.Minute, 35*time.Minute, nil)
+		if got := in.kiwify.Stats("spare").TokenCalls; got != asked {
+			t.Errorf("asked %d times more before the hour was over", got-asked)
+		}
+	})
+}
+
+func TestAFailureParameterOfAnotherTypeIsReplaced(t *testing.T) {
+	inBubble(t, func(t *testing.T, in *installation) {
+		in.connect("kiwify/main", in.kiwify)
+		in.kiwify.Remove("client-of-kiwify/main")
+		_, err := in.aws.WriteParameter("/oauth/kiwify/main/refresh_failure", awstest.ParameterWrite{Value: "by hand"})
+		must(t, err)
+		in.sweepEvery(5*time.Minute, time.Hour, nil)
+		if f := in.failure("kiwify/main"); f == nil || f.Attempts != renew.LatchAfter {
+			t.Errorf("on record: %+v", f)
+		}
+		if got := in.kiwify.Total().TokenCalls; got != 3 {
+			t.Errorf("a pair that is refused was asked %d times in an hour, want 3", got)
+		}
+	})
+}
+
+func TestAWriteWhoseEveryAnswerIsLostIsFound(t *testing.T) {
+	inBubble(t, func(t *testing.T, in *installation) {
+		in.connect("hotmart/loja-a", in.hotmart)
+		in.aws.Inject(awstest.Fault{Op: awstest.PutParameter, Effect: awstest.ConnectionReset, Times: 3})
+		in.aws.Inject(awstest.Fault{Op: awstest.PutParameter, Effect: awstest.LostResponse})
+		result := in.sweep()
+		state, rec := in.token("hotmart/loja-a")
+		if result.Counts.Refreshed != 1 || rec == nil || rec.Seq != state.Version || in.hotmart.Total().Minted != 1 {
+			t.Errorf("%+v; %d tokens; version %d, record %+v", result.Counts, in.hotmart.Total().Minted, state.Version, rec)
+		}
+	})
+}
+
+func TestASlowProviderDoesNotTakeAllWorkers(t *testing.T) {
+	inBubble(t, func(t *testing.T, in *installation) {
+		in.change = func(c *refresh.Config) { c.MaxConcurrency, c.MaxWritesPerSecond = 4, 1000 }
+		in.connectMany(60, in.hotmart)
+		ids := in.connectMany(40, in.kiwify)
+		in.hotmart.Inject(oauthtest.Latency(8 * time.Second).Always())
+		in.kiwify.Inject(oauthtest.Latency(time.Second).Always())
+		began := time.Now()
+		done := make(chan time.Duration)
+		go func() {
+			for in.served(ids, in.kiwify) < len(ids) && time.Since(began) < 4*time.Minute {
+				time.Sleep(time.Second)
+			}
+			done <- time.Since(began)
+		}()
+		in.sweep()
+		if took := <-done; took > 30*time.Second { // 40 s of work for two workers, and the slow start
+			t.Errorf("the fast provider's 40 tokens took %s beside a slow one", took)
+		}
+	})
+}
+
+func TestTheResultComesBackBeforeTheFunctionIsCutOff(t *testing.T) {
+	inBubble(t, func(t *testing.T, in *installation) {
+		in.connectMany(200, in.kiwify)
+		in.kiwify.Inject(oauthtest.Latency(9 * time.Second).Always())
+		in.aws.Latency = func(op awstest.Op, _ string) time.Duration {
+			if op == awstest.PutParameter {
+				return 800 * time.Millisecond
+			}
+			return 0
+		}
+		for _, limit := range []time.Duration{25 * time.Second, 60 * time.Second} {
+			ctx, cancel := context.WithTimeout(context.Background(), limit)
+			began, minted := time.Now(), in.kiwify.Total().Minted
+			result, err := in.refresher().Run(ctx, refresh.Call{})
+			cancel()
+			must(t, err)
+			if took := time.Since(began); took > limit-400*time.Millisecond {
+				t.Errorf("%s of %s", took, limit)
+			}
+			if got := in.kiwify.Total().Minted - minted; got != result.Counts.Refreshed {
+				t.Errorf("%d tokens fetched, %d written", got, result.Counts.Refreshed)
+			}
+		}
+	})
+}
