@@ -13,7 +13,8 @@ type Options struct {
 }
 
 // Parse reads the connection document in value. The error is an *Error about the first fault, in a fixed order: the name, the shape of
-// the value, names of fields, the provider, the pair, then the configuration in the order of contract.md section 1.
+// the value, names of fields, the provider, the pair, a credential in another field, then the configuration in the order of contract.md
+// section 1.
 func Parse(id string, value oauth.Secret, cat provider.Catalogue, opts Options) (Connection, error) {
 	if err := ValidID(id); err != nil {
 		return Connection{}, err
@@ -24,7 +25,7 @@ func Parse(id string, value oauth.Secret, cat provider.Catalogue, opts Options) 
 	}
 	p := &parser{doc: doc, opts: opts, cat: cat, conn: Connection{ID: id}}
 	for _, step := range []func(){
-		p.names, p.provider, p.pair, p.account, p.environment, p.scopes, p.endpoint, p.authMethod, p.grantType, p.targets, p.lifetime, p.switches,
+		p.names, p.provider, p.pair, p.misplaced, p.account, p.environment, p.scopes, p.endpoint, p.authMethod, p.grantType, p.targets, p.lifetime, p.switches,
 	} {
 		if step(); p.fault != nil {
 			p.fault.Connection = id

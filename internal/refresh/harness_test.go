@@ -161,6 +161,14 @@ func (in *installation) served(ids []string, p *oauthtest.Provider) int {
 
 func (in *installation) puts() int { return in.aws.Count("PutParameter").Calls }
 
+// number is how many tenants or hours a test takes: fewer under -short, and enough for what it shows.
+func number(full, short int) int {
+	if testing.Short() {
+		return short
+	}
+	return full
+}
+
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {

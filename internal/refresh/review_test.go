@@ -30,7 +30,7 @@ func TestAnImportOfBrokenDocumentsDoesNotHoldLivingTokensBack(t *testing.T) {
 		living := in.connectMany(20, in.kiwify)
 		in.sweep()
 		time.Sleep(15 * time.Hour)
-		in.badDocuments(2000)
+		in.badDocuments(number(2000, 900))
 		for i := range 10 {
 			in.connect(fmt.Sprintf("kiwify/new-%02d", i), in.kiwify)
 		}
@@ -393,6 +393,46 @@ func TestTheResultComesBackBeforeTheFunctionIsCutOff(t *testing.T) {
 			if got := in.kiwify.Total().Minted - minted; got != result.Counts.Refreshed {
 				t.Errorf("%d tokens fetched, %d written", got, result.Counts.Refreshed)
 			}
+		}
+	})
+}
+
+// runFor runs a sweep in a function that may take the given time, and checks that it comes back in time.
+func (in *installation) runFor(limit time.Duration) refresh.Result {
+	in.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	began := time.Now()
+	result, err := in.refresher().Run(ctx, refresh.Call{})
+	must(in.t, err)
+	if took := time.Since(began); took > limit-400*time.Millisecond {
+		in.t.Errorf("took %s of %s", took, limit)
+	}
+	return result
+}
+
+func TestALateAttemptDoesNotFetchATokenThatCannotBeWrittenAnyMore(t *testing.T) {
+	for limit := 26 * time.Second; limit < 34*time.Second; limit += 500 * time.Millisecond {
+		inBubble(t, func(t *testing.T, in *installation) {
+			in.connect("hotmart/loja-a", in.hotmart)
+			in.hotmart.Inject(oauthtest.Status(503).After(9*time.Second).Times(2), oauthtest.Latency(9*time.Second).Always())
+			in.aws.Latency = func(op awstest.Op, _ string) time.Duration {
+				return map[awstest.Op]time.Duration{awstest.PutParameter: 900 * time.Millisecond}[op]
+			}
+			result := in.runFor(limit)
+			if minted := in.hotmart.Total().Minted; minted != result.Counts.Refreshed {
+				t.Errorf("%s: %d tokens fetched, %d written", limit, minted, result.Counts.Refreshed)
+			}
+		})
+	}
+}
+
+func TestAStoreThatThrottlesWithoutEndDoesNotCostTheResult(t *testing.T) {
+	inBubble(t, func(t *testing.T, in *installation) {
+		in.connectMany(5, in.kiwify)
+		in.aws.Inject(awstest.Fault{Op: awstest.PutParameter, Effect: awstest.Throttled})
+		if result := in.runFor(60 * time.Second); result.Counts.Refreshed != 0 || result.Counts.Failed+result.Counts.Deferred != 5 {
+			t.Errorf("%+v", result.Counts)
 		}
 	})
 }

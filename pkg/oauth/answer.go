@@ -155,29 +155,33 @@ func (a *answer) hasToken() bool {
 
 func (a *answer) ok() bool { return a.status >= 200 && a.status <= 299 }
 
-// secrets adds the answer's own tokens to a scrubber, wherever they stand.
-func (a *answer) secrets(s *scrubber) {
-	if v, ok := a.field("access_token").(string); ok {
-		s.add(v)
+// minNamed is the length from which a text of a success is taken for a secret because of its field's name alone: "token_use":"access" is none, and
+// would cost the scope.
+const minNamed = 16
+
+// secrets adds the answer's own tokens to a scrubber, wherever they stand. Beside the two of RFC 6749 a field counts by its name, if it has at least
+// this many bytes.
+func (a *answer) secrets(s *scrubber, least int) {
+	for _, name := range []string{"access_token", "refresh_token"} {
+		if v, ok := a.field(name).(string); ok {
+			s.add(v)
+		}
 	}
-	if v, ok := a.field("refresh_token").(string); ok {
-		s.add(v)
-	}
-	addSecrets(s, a.fields)
+	addSecrets(s, a.fields, least)
 }
 
-func addSecrets(s *scrubber, v any) {
+func addSecrets(s *scrubber, v any, least int) {
 	switch v := v.(type) {
 	case map[string]any:
 		for name, inner := range v {
-			if text, ok := inner.(string); ok && isSecretName(name) {
+			if text, ok := inner.(string); ok && len(text) >= least && isSecretName(name) {
 				s.add(text)
 			}
-			addSecrets(s, inner)
+			addSecrets(s, inner, least)
 		}
 	case []any:
 		for _, inner := range v {
-			addSecrets(s, inner)
+			addSecrets(s, inner, least)
 		}
 	}
 }

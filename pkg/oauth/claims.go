@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"encoding/base64"
+	"maps"
 	"strings"
 )
 
@@ -31,6 +32,29 @@ func parseClaims(token string) Claims {
 		}
 	}
 	return c
+}
+
+// maxIdentifier is the length of a jti or another claim in bytes beyond which it is no identifier. It is dropped whole: a part of an
+// identifier is another one.
+const maxIdentifier = 1 << 10
+
+// without returns the claims that may be published and logged: those in which a server put a secret are left out.
+func (c Claims) without(private *scrubber) Claims {
+	c.JTI = private.identifier(c.JTI)
+	if private.finds(c.Scope) {
+		c.Scope = ""
+	}
+	maps.DeleteFunc(c.text, func(_, text string) bool { return private.identifier(text) == "" })
+	return c
+}
+
+// identifier returns a text of an answer that is published, "" for one that holds a secret (some servers put the access token into jti) or is
+// too long.
+func (s *scrubber) identifier(text string) string {
+	if len(text) > maxIdentifier || s.finds(text) {
+		return ""
+	}
+	return text
 }
 
 // parseScope returns a scope as one space separated text, whether it comes as that or as a list. The order stays.

@@ -116,7 +116,7 @@ func (a *answer) finish(e *Error, r *Request) {
 		return
 	}
 	s := r.scrubber()
-	a.secrets(s)
+	a.secrets(s, minScrubbed)
 	e.Description = s.text(e.Description)
 }
 

@@ -24,7 +24,9 @@ func (a *answer) token(r *Request) (*Token, *Error) {
 	if !usableType(a.field("token_type")) {
 		return nil, &Error{Class: Configuration, Code: CodeUnsupportedTokenType, Description: "token_type is not Bearer"}
 	}
-	claims := parseClaims(access)
+	private := r.scrubber()
+	a.secrets(private, minNamed)
+	claims := parseClaims(access).without(private)
 	life := a.stated(claims)
 	t := &Token{
 		AccessToken: NewSecret(access),
@@ -34,7 +36,7 @@ func (a *answer) token(r *Request) (*Token, *Error) {
 		ExpiresAt:   life.at,
 		Lifetime:    life.lifetime(r),
 		Claims:      claims,
-		JTI:         clean(scalar(a.field("jti"))),
+		JTI:         private.identifier(clean(scalar(a.field("jti")))),
 		Shape:       a.shape(),
 		Notes:       life.notes(),
 	}
@@ -47,7 +49,7 @@ func (a *answer) token(r *Request) (*Token, *Error) {
 	if t.JTI == "" {
 		t.JTI = claims.JTI
 	}
-	t.Scope, t.ScopeSource = a.scope(claims, r)
+	t.Scope, t.ScopeSource = a.scope(claims, r, private)
 	if r.KnownTokenID != "" && t.ID() == r.KnownTokenID {
 		t.Reissued = true
 		t.Notes = append([]Note{NoteReissued}, t.Notes...)
@@ -102,15 +104,16 @@ func usableType(v any) bool {
 	return false
 }
 
-// scope follows RFC 6749 section 5.1: an answer that names none grants what was asked for.
-func (a *answer) scope(claims Claims, r *Request) (string, ScopeSource) {
-	if s := parseScope(a.field("scope")); s != "" {
+// scope follows RFC 6749 section 5.1: an answer that names none grants what was asked for. A scope that holds a secret counts as none, since
+// scopes are published; the claims have been through that already.
+func (a *answer) scope(claims Claims, r *Request, private *scrubber) (string, ScopeSource) {
+	if s := parseScope(a.field("scope")); s != "" && !private.finds(s) {
 		return s, ScopeFromAnswer
 	}
 	if claims.Scope != "" {
 		return claims.Scope, ScopeFromClaim
 	}
-	if s := clean(r.Scope); s != "" {
+	if s := clean(r.Scope); s != "" && !private.finds(s) {
 		return s, ScopeFromRequest
 	}
 	return "", ScopeUnknown

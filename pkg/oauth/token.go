@@ -19,7 +19,7 @@ type Token struct {
 	ExpiresAt time.Time     // expires_at or expires_on as answered; zero when absent
 	Lifetime  time.Duration // what to count on, after all caps and defaults (contract.md section 5); always positive
 
-	Scope       string // space separated
+	Scope       string // space separated; like JTI and Claims never with a secret in it: what a server echoes is left out
 	ScopeSource ScopeSource
 	JTI         string // the answer's jti, else the JWT's
 	Claims      Claims // of the access token when it is a JWT, unverified; else the zero value
@@ -67,5 +67,5 @@ type Claims struct {
 	text      map[string]string
 }
 
-// Text returns a claim that is a string or a number as text, "" when it is absent (kiwify: store_id).
+// Text returns a claim that is a string or a number as text, "" when it is absent (kiwify: store_id), longer than 1,024 bytes or holds a secret.
 func (c Claims) Text(name string) string { return c.text[name] }

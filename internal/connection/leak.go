@@ -1,0 +1,100 @@
+package connection
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+const (
+	// minHeld is the length from which a credential within a longer value is taken for the credential: a shorter one is found by chance.
+	minHeld = 8
+	// minEqual is the same for a value that is nothing but the credential.
+	minEqual = 4
+)
+
+// secretText is one text that must stand nowhere but in the credential fields.
+type secretText struct{ name, text string }
+
+// misplaced refuses a credential in a field that is configuration: such values are printed, recorded and published. The value is not repeated.
+func (p *parser) misplaced() {
+	if p.fault != nil {
+		return
+	}
+	secrets := p.secretTexts()
+	for _, field := range fieldNames() {
+		if credential(field) {
+			continue
+		}
+		for _, value := range texts(p.raw(field)) {
+			if name := heldBy(value, secrets); name != "" {
+				p.fail(field, field+" holds the "+name+"; remove it there: this field is printed and published")
+			}
+		}
+	}
+	if id := p.conn.ClientID; len(id) >= minHeld && id == p.conn.ClientSecret.Reveal() {
+		p.fail(fieldClientID, "client_id and client_secret are the same text; copy each again from the provider's panel")
+	}
+}
+
+// secretTexts are the secret and the Basic value of the pair, also as a URL holds them.
+func (p *parser) secretTexts() []secretText {
+	id, secret := p.conn.ClientID, p.conn.ClientSecret.Reveal()
+	basic := func(id, secret string) string {
+		return strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(id+":"+secret)), "=")
+	}
+	all := []secretText{
+		{fieldClientSecret, secret},
+		{"Basic value of the pair", basic(id, secret)},
+		{"Basic value of the pair", basic(url.QueryEscape(id), url.QueryEscape(secret))}, // RFC 6749 section 2.3.1
+	}
+	if stored := strings.TrimRight(basicWord.ReplaceAllString(p.text(fieldBasicToken), ""), "="); stored != "" {
+		all = append(all, secretText{fieldBasicToken, stored})
+	}
+	for _, s := range slices.Clone(all) {
+		all = append(all, secretText{s.name, url.QueryEscape(s.text)}, secretText{s.name, url.PathEscape(s.text)})
+	}
+	return all
+}
+
+// heldBy names the secret that a value holds, "" when it holds none. Case does not count: a host name is shown in small letters.
+func heldBy(value string, secrets []secretText) string {
+	value = strings.ToLower(value)
+	for _, s := range secrets {
+		text := strings.ToLower(s.text)
+		if len(text) >= minHeld && strings.Contains(value, text) || len(text) >= minEqual && strings.TrimSpace(value) == text {
+			return s.name
+		}
+	}
+	return ""
+}
+
+// texts are all texts in a field: the string itself, what a list holds, and what a string holds that is a list.
+func texts(raw []byte) []string {
+	if len(raw) == 0 {
+		return nil
+	}
+	var s string
+	if json.Unmarshal(raw, &s) == nil {
+		return append(texts(listIn(s)), s)
+	}
+	var items []json.RawMessage
+	if json.Unmarshal(raw, &items) == nil {
+		var all []string
+		for _, item := range items {
+			all = append(all, texts(item)...)
+		}
+		return all
+	}
+	return []string{string(raw)} // a number, a boolean, an object
+}
+
+// listIn returns s when it is a JSON list, as the console's editor stores one, else nil.
+func listIn(s string) []byte {
+	if s = strings.TrimSpace(s); !strings.HasPrefix(s, "[") {
+		return nil
+	}
+	return []byte(s)
+}
