@@ -274,7 +274,7 @@ func TestAnImportAndLivingTokensShareARun(t *testing.T) {
 		in.kiwify.Configure(func(s *oauthtest.Settings) { s.Lifetime = time.Hour })
 		living := in.connectMany(100, in.kiwify)
 		in.sweepEvery(5*time.Minute, 10*time.Minute, nil)
-		imported := make([]string, number(2000, 400))
+		imported := make([]string, number(2000, 200))
 		for i := range imported {
 			imported[i] = fmt.Sprintf("hotmart/new-%04d", i)
 			in.connect(imported[i], in.hotmart)
