@@ -57,7 +57,11 @@ func (r *run) work(ctx context.Context, it *item, attempts int, until time.Time)
 		return out
 	}
 	if it.decision.Action != renew.Standby {
-		r.try(ctx, exchange, it, it.conn, it.document, StageCurrent, attempts, &out)
+		tries := attempts
+		if it.decision.Action == renew.Canary { // a look, no more
+			tries = 1
+		}
+		r.try(ctx, exchange, it, it.conn, it.document, StageCurrent, tries, &out)
 		if out.fault == nil || out.fault.class != oauth.Credentials || !r.standbyAllowed(it, out.fault) {
 			return out
 		}
