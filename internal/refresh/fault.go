@@ -65,14 +65,14 @@ func faultOf(err error) *fault {
 		return &fault{class: oauth.Configuration, code: codeRefusedValue, text: err.Error(),
 			advice: "Look at the parameter's history: a label on its oldest version has to be moved. Then invoke with force"}
 	default:
-		return &fault{class: oauth.Transient, code: codeAWSUnavailable, text: err.Error(), unrecorded: true}
+		return awsFault(err)
 	}
 }
 
-// parameterFault classifies an error of reading parameters, which is never one connection's: a missing permission is the installation's.
-func parameterFault(err error) *fault {
+// awsFault is trouble with AWS that is no one connection's, such as an outage or a permission that the refresher's role lacks.
+func awsFault(err error) *fault {
 	return &fault{class: oauth.Transient, code: codeAWSUnavailable, text: err.Error(), unrecorded: true,
-		advice: "If access is denied, let the refresher's role read its parameters; else it is tried again by itself"}
+		advice: "If access is denied, add the permission to the refresher's role; else there is nothing to do, it is tried again by itself"}
 }
 
 // sentence is what a person reads about the fault: which connection, what happened, how long the published token lives, what to do.
@@ -154,6 +154,12 @@ func adviceFor(f *fault) string {
 	case oauth.Configuration:
 		return "Mend it and store the secret again; a changed secret is tried at once"
 	case oauth.Transient, oauth.Malformed:
+		switch f.code {
+		case oauth.CodeDNS:
+			return "If the name is mistyped, mend token_endpoint; else it is tried again by itself"
+		case oauth.CodeWAFBlocked:
+			return "It is tried again by itself; if it goes on, ask the provider to let your address through its firewall"
+		}
 		return "Nothing to do for now, it is tried again by itself"
 	case oauth.NotAnOutcome:
 		return ""

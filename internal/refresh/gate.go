@@ -40,13 +40,14 @@ type verdict struct {
 // gate decides whether a token may replace the published one (contract.md section 5): a good token is never replaced by a worse one.
 func (r *run) gate(it *item, m minted) verdict {
 	if f := unfit(m); f != nil {
+		f.answer = true
 		return verdict{fault: f}
 	}
 	published := it.facts.Record
 	store := m.token.Claims.Text(m.conn.Provider.AccountClaim)
 	moved := published != nil && !published.SameStore(store)
 	if moved && (m.stage != StageCurrent || !r.call.Force) {
-		return verdict{fault: &fault{class: oauth.Configuration, code: codeStoreChanged,
+		return verdict{fault: &fault{class: oauth.Configuration, code: codeStoreChanged, answer: true,
 			text:   fmt.Sprintf("the new token belongs to %s %q, the published one to %q", m.conn.Provider.AccountClaim, store, published.StoreID),
 			advice: "If the account was meant to change, publish it by hand with force; if not, store the pair of the right account"}}
 	}
@@ -79,18 +80,10 @@ func unfit(m minted) *fault {
 	}
 	if missing := renew.MissingScopes(m.token.Scope, m.conn.RequiredScope); len(missing) > 0 {
 		return &fault{class: oauth.Configuration, code: codeMissingScope,
-			text:   fmt.Sprintf("the granted token lacks required scope %s", printable(strings.Join(missing, " "))),
+			text:   fmt.Sprintf("the granted token lacks required scope %.200s", strings.Join(missing, " ")),
 			advice: "Grant it in the provider's panel, or remove it from required_scope"}
 	}
 	return nil
-}
-
-// printable cuts a text of the document for a message.
-func printable(s string) string {
-	if len(s) > 200 {
-		return s[:200] + "…"
-	}
-	return s
 }
 
 func (r *run) recordFor(it *item, m minted, store string) renew.Record {

@@ -436,3 +436,35 @@ func TestAStoreThatThrottlesWithoutEndDoesNotCostTheResult(t *testing.T) {
 		}
 	})
 }
+
+func TestNoMoreNewTenantsAreAskedThanCanBeWrittenDown(t *testing.T) {
+	inBubble(t, func(t *testing.T, in *installation) {
+		in.change = func(c *refresh.Config) { c.MaxWritesPerSecond = 0.3 }
+		for i := range 150 { // each has a pair that works and a scope that is never granted
+			client := oauthtest.Client{ID: fmt.Sprintf("client-%03d", i), Secret: oauth.NewSecret(fmt.Sprintf("secret-%03d", i))}
+			in.hotmart.Add(client)
+			in.store(fmt.Sprintf("hotmart/t-%03d", i), "hotmart", client, "required_scope", "refunds")
+		}
+		result := in.sweep()
+		asked, writable := in.hotmart.Total().TokenCalls, int(0.3*270)
+		if asked > writable || in.puts() < asked-1 {
+			t.Errorf("%d tenants were asked, %d failures recorded, %d writes were possible", asked, in.puts(), writable)
+		}
+		wantFailed(t, result, result.Failed[0].Connection, "missing_required_scope", "lacks required scope refunds")
+	})
+}
+
+func TestTroubleSaysWhatAPersonMayDo(t *testing.T) {
+	inBubble(t, func(t *testing.T, in *installation) {
+		in.connect("kiwify/blocked", in.kiwify)
+		in.kiwify.Inject(oauthtest.BlockPage().Always())
+		in.store("generic/typo", "generic", oauthtest.Client{ID: "client", Secret: oauth.NewSecret("secret-of-typo")},
+			"token_endpoint", "https://auth.exmaple.com/token")
+		result := in.sweep()
+		wantFailed(t, result, "kiwify/blocked", "waf_blocked", "through its firewall")
+		wantFailed(t, result, "generic/typo", "dns", "mend token_endpoint")
+		in.aws.Inject(awstest.Fault{Op: awstest.BatchGetSecretValue, Effect: awstest.AccessDenied})
+		in.connect("kiwify/new", in.kiwify)
+		wantFailed(t, in.sweep(), "kiwify/new", "aws_unavailable", "add the permission to the refresher's role")
+	})
+}

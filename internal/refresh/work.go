@@ -85,7 +85,7 @@ func (r *run) lookAgain(ctx context.Context, it *item, out *outcome) (done bool)
 	case it.decision.Reason == renew.Missing && !it.confirmed:
 		found, err := r.cfg.Parameters.Lookup(ctx, []string{it.id})
 		if err != nil {
-			out.fault = parameterFault(err)
+			out.fault = awsFault(err)
 			return true
 		}
 		current := it.facts.Current
