@@ -21,7 +21,7 @@ func Overlay(current, pair oauth.Secret) (oauth.Secret, error) {
 	}
 	over, err := readDocument(pair)
 	if err != nil {
-		return oauth.Secret{}, &Error{Code: CodeInvalidDocument, Message: "the standby pair: " + err.Error()}
+		return oauth.Secret{}, &Error{Code: CodeInvalidDocument, Message: "the pair: " + err.Error()}
 	}
 	if err := onlyCredentials(over); err != nil {
 		return oauth.Secret{}, err
@@ -38,11 +38,41 @@ func Overlay(current, pair oauth.Secret) (oauth.Secret, error) {
 			merged[name] = raw
 		}
 	}
-	out, err := json.Marshal(merged)
-	if err != nil { // the fields have just been read as JSON; the text of err could hold some of it
-		return oauth.Secret{}, &Error{Code: CodeInvalidDocument, Message: "the standby pair cannot be laid over the document"}
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)               // sorts the names, so that the same two always give the same bytes
+	enc.SetEscapeHTML(false)                   // what is kept stays as it was written
+	if err := enc.Encode(merged); err != nil { // the fields have just been read as JSON; the text of err could hold some of it
+		return oauth.Secret{}, &Error{Code: CodeInvalidDocument, Message: "the pair cannot be laid over the document"}
 	}
-	return oauth.NewSecret(string(out)), nil
+	return oauth.NewSecret(string(bytes.TrimRight(out.Bytes(), "\n"))), nil
+}
+
+// WholePair reports whether a staged pair names both halves, or the ready-made Basic value of both: one half alone would be completed with
+// the old pair's other half. The error is an *Error without Connection.
+func WholePair(pair oauth.Secret) error {
+	doc, err := readDocument(pair)
+	if err != nil {
+		return &Error{Code: CodeInvalidDocument, Message: "the pair: " + err.Error()}
+	}
+	if given(doc, fieldBasicToken) {
+		return nil
+	}
+	for _, field := range []string{fieldClientID, fieldClientSecret} {
+		if !given(doc, field) {
+			return &Error{Code: CodeInvalidDocument, Field: field, Message: "the pair: " + field + " is missing; stage both halves, client_id and client_secret"}
+		}
+	}
+	return nil
+}
+
+// Says reports whether a staged pair has a field of the given name, which begins with x_, at true: how the person who stages it answers a
+// question about it.
+func Says(pair oauth.Secret, field string) bool {
+	doc, err := readDocument(pair)
+	if err != nil {
+		return false
+	}
+	return canonical(doc, field) == "true"
 }
 
 // onlyCredentials refuses a pair with configuration in it, or without a credential.
@@ -56,12 +86,12 @@ func onlyCredentials(pair document) error {
 		if !strings.HasPrefix(name, freePrefix) {
 			return &Error{
 				Code: CodeInvalidDocument, Field: clip(quoteName(name, pair)),
-				Message: "the standby pair: field " + quoteName(name, pair) + " is not allowed; it holds client_id and client_secret (or basic_token) only, the rest comes from AWSCURRENT",
+				Message: "the pair: field " + quoteName(name, pair) + " is not allowed; it holds client_id and client_secret (or basic_token) only, the rest comes from AWSCURRENT",
 			}
 		}
 	}
 	if !some {
-		return &Error{Code: CodeInvalidDocument, Field: fieldClientID, Message: "the standby pair holds neither client_id, client_secret nor basic_token"}
+		return &Error{Code: CodeInvalidDocument, Field: fieldClientID, Message: "the pair holds neither client_id, client_secret nor basic_token"}
 	}
 	return nil
 }

@@ -39,6 +39,7 @@ type file struct {
 	AccountClaim         string              `json:"account_claim"`
 	PublishAccount       bool                `json:"publish_account"`
 	MintEffect           MintEffect          `json:"mint_effect"`
+	PropagationWindow    duration            `json:"propagation_window"`
 	RefreshAt            float64             `json:"refresh_at"`
 	DefaultLifetime      duration            `json:"default_lifetime"`
 	MaxLifetime          duration            `json:"max_lifetime"`
@@ -120,7 +121,7 @@ func (f file) provider() Provider {
 		Headers: make(http.Header, len(f.Headers)), Dialect: f.Answer.dialect(),
 		BasicToken: f.BasicToken, ScopeRequired: f.ScopeRequired, AudienceRequired: f.AudienceRequired, ResourceRequired: f.ResourceRequired,
 		AccountClaim: f.AccountClaim, PublishAccount: f.PublishAccount,
-		MintEffect: f.MintEffect, RefreshAt: f.RefreshAt,
+		MintEffect: f.MintEffect, PropagationWindow: time.Duration(f.PropagationWindow), RefreshAt: f.RefreshAt,
 		DefaultLifetime: time.Duration(f.DefaultLifetime), MaxLifetime: time.Duration(f.MaxLifetime), Probe: f.Probe,
 	}
 	for name, value := range f.Headers {

@@ -68,7 +68,9 @@ type Provider struct {
 	AccountClaim     string // claim of the token that names the account (kiwify: store_id); "" when it has none
 	PublishAccount   bool   // the account is published beside the token (contract.md section 2), so account_id is accepted
 
-	MintEffect      MintEffect
+	MintEffect        MintEffect
+	PropagationWindow time.Duration // how long the provider may refuse a pair that was just made; 0: it knows a new one at once
+
 	RefreshAt       float64       // fraction of the token's life by which it is renewed at the latest; 0: DefaultRefreshAt
 	DefaultLifetime time.Duration // when the answer names none; 0: oauth.DefaultLifetime
 	MaxLifetime     time.Duration // caps what the answer says; 0: oauth.MaxLifetime

@@ -1,6 +1,6 @@
-// Package smsecret reads connections from AWS Secrets Manager: the implementation of [refresh.Secrets].
+// Package smsecret speaks to AWS Secrets Manager: [Store] reads connections for [refresh.Secrets], [Versions] moves versions for [rotate.Secrets].
 //
-// A connection is the secret <prefix><connection> (contract.md section 1). Nothing here writes.
+// A connection is the secret <prefix><connection> (contract.md section 1). Store only reads; [Versions] is what the rotator may do.
 package smsecret
 
 import (

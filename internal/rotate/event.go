@@ -1,0 +1,93 @@
+package rotate
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+
+	"chaveiro/pkg/oauth"
+)
+
+// Step is one of the four calls that Secrets Manager makes for a rotation.
+type Step string
+
+// Steps, as they are on the wire, in their order.
+const (
+	CreateSecret Step = "createSecret"
+	SetSecret    Step = "setSecret"
+	TestSecret   Step = "testSecret"
+	FinishSecret Step = "finishSecret"
+)
+
+// Steps are the four of a rotation, in their order.
+func Steps() []Step { return []Step{CreateSecret, SetSecret, TestSecret, FinishSecret} }
+
+// Event is what Secrets Manager invokes a rotation function with.
+type Event struct {
+	Step          Step
+	SecretID      string       // ARN of the secret; emulators send its name
+	Token         string       // ClientRequestToken: the id of the version that the rotation is about
+	RotationToken oauth.Secret // proves to PutSecretValue who calls; zero from emulators
+}
+
+// tokenPattern is what PutSecretValue takes as ClientRequestToken, without what a shell would read in the commands of a message.
+var tokenPattern = regexp.MustCompile(`^[A-Za-z0-9_+=.@:/-]{32,64}$`)
+
+// secretIDPattern is what an ARN or a name may be made of.
+var secretIDPattern = regexp.MustCompile(`^[A-Za-z0-9/_+=.@:!-]{1,2048}$`)
+
+// ParseEvent reads the event of one step. Other fields are ignored, names count by their exact spelling. The error is an *Error with
+// ERR_EVENT_INVALID that names the field and never repeats a value.
+func ParseEvent(raw []byte) (Event, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &fields); err != nil || fields == nil {
+		return Event{}, invalidEvent("it is no JSON object")
+	}
+	var ev Event
+	for _, f := range []struct {
+		name string
+		take func(string)
+	}{
+		{"Step", func(s string) { ev.Step = Step(s) }},
+		{"SecretId", func(s string) { ev.SecretID = s }},
+		{"ClientRequestToken", func(s string) { ev.Token = s }},
+		{"RotationToken", func(s string) { ev.RotationToken = oauth.NewSecret(s) }},
+	} {
+		raw, there := fields[f.name]
+		if !there || string(raw) == "null" {
+			continue
+		}
+		var text string
+		if json.Unmarshal(raw, &text) != nil {
+			return Event{}, invalidEvent(f.name + " is not a string")
+		}
+		f.take(text)
+	}
+	return ev, ev.check()
+}
+
+// check looks at the event's fields without asking anybody (G1).
+func (ev Event) check() error {
+	switch {
+	case ev.Step == "":
+		return invalidEvent("Step is missing")
+	case !slices.Contains(Steps(), ev.Step):
+		return invalidEvent("Step is none of createSecret, setSecret, testSecret, finishSecret")
+	case ev.SecretID == "":
+		return invalidEvent("SecretId is missing")
+	case !secretIDPattern.MatchString(ev.SecretID):
+		return invalidEvent("SecretId is neither an ARN nor a name of a secret")
+	case ev.Token == "":
+		return invalidEvent("ClientRequestToken is missing")
+	case len(ev.Token) < 32 || len(ev.Token) > 64:
+		return invalidEvent("ClientRequestToken does not have 32 to 64 characters")
+	case !tokenPattern.MatchString(ev.Token):
+		return invalidEvent("ClientRequestToken holds a character that no version id has")
+	}
+	return nil
+}
+
+func invalidEvent(why string) error {
+	return &Error{Code: CodeEventInvalid, Text: "the event is not one of Secrets Manager's rotation: " + why,
+		Advice: "Let Secrets Manager invoke this function: aws secretsmanager rotate-secret. events/rotator holds examples for a local run"}
+}

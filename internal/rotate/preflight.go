@@ -1,0 +1,201 @@
+package rotate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"chaveiro/internal/connection"
+	"chaveiro/internal/refresh"
+)
+
+const (
+	// looks is how often DescribeSecret is asked for a version that it does not show yet: Secrets Manager is eventually consistent.
+	looks = 3
+	// lookAgain is the wait in between; all looks together take less than 5 s.
+	lookAgain = 2 * time.Second
+)
+
+// preflight decides whether there is anything to do, and touches nothing:
+//
+//	G1 the event is well formed (Event.check, before any call)
+//	G2 the secret lies under the prefix, in our account and region, by its exact ARN
+//	G3 it exists, is not scheduled for deletion, managed by another service or a replica
+//	G4 rotation is configured and on
+//	G5 and by this function
+//	G6 the version of the event has a label; one that is not shown yet is looked for again
+//	G7 it is AWSCURRENT: live, the step has happened already
+//	G8 else it holds AWSPENDING, with whatever other labels
+//	G9 exactly one version is AWSCURRENT
+func (s *step) preflight(ctx context.Context) (live bool, err error) {
+	if err := s.allowedID(); err != nil {
+		return false, err
+	}
+	for look := 1; ; look++ {
+		if err := s.describe(ctx); err != nil {
+			return false, err
+		}
+		if len(s.secret.Versions[s.ev.Token]) > 0 {
+			break
+		}
+		if look == looks {
+			return false, s.notStaged()
+		}
+		if !sleep(ctx, lookAgain) {
+			return false, deadlineError("waiting for the version to be shown")
+		}
+	}
+	currents := s.secret.holders(refresh.StageCurrent)
+	switch {
+	case s.secret.has(s.ev.Token, refresh.StageCurrent) && len(currents) == 1:
+		s.current = s.ev.Token
+		return true, nil
+	case !s.secret.has(s.ev.Token, stagePending):
+		return false, s.notPending()
+	case len(currents) != 1:
+		return false, &Error{Code: CodeNoCurrent, Text: fmt.Sprintf("%d versions are AWSCURRENT, one has to be", len(currents)),
+			Advice: "Store the connection's whole document (aws secretsmanager put-secret-value --secret-id " + s.secret.Name +
+				" --secret-string file://document.json), which also ends this rotation"}
+	}
+	s.current = currents[0]
+	return false, nil
+}
+
+// describe reads the secret anew and checks G2 to G5.
+func (s *step) describe(ctx context.Context) error {
+	secret, err := s.cfg.Secrets.Describe(ctx, s.ev.SecretID)
+	switch {
+	case errors.Is(err, refresh.ErrNotFound):
+		return &Error{Code: CodeSecretNotFound, Text: "there is no such secret: " + err.Error(), Advice: "Look for its name: aws secretsmanager list-secrets", cause: err}
+	case err != nil:
+		e := s.storeFault("describe the secret", err)
+		e.detach = false
+		return cutOff(ctx, e)
+	}
+	s.secret = secret
+	if err := s.allowedSecret(); err != nil {
+		return err
+	}
+	switch {
+	case secret.Deleted:
+		return &Error{Code: CodeSecretDeleted, Text: "the secret is scheduled for deletion",
+			Advice: "If it is still needed: aws secretsmanager restore-secret --secret-id " + secret.Name}
+	case secret.OwningService != "":
+		return &Error{Code: CodeSecretManaged, Text: "the secret is managed by " + secret.OwningService, Advice: "Store the connection in a secret of your own"}
+	case secret.PrimaryRegion != "" && secret.PrimaryRegion != s.cfg.Region:
+		return &Error{Code: CodeSecretReplica, Text: "the secret is a replica of " + secret.PrimaryRegion, Advice: "Rotate it there; replicas follow"}
+	case !secret.RotationOn:
+		return &Error{Code: CodeRotationDisabled, Text: "rotation is not configured for this secret, or was cancelled", Advice: "Start one: " + s.rotateCommand()}
+	case !s.ours(secret.RotationLambda):
+		return &Error{Code: CodeWrongFunction, Text: "the secret names another function for its rotation",
+			Advice: "Let it name this one: " + s.rotateCommand()}
+	}
+	return nil
+}
+
+// arnPrefix begins the ARN of every secret.
+const arnPrefix = "arn:"
+
+// allowedID refuses an ARN that can be none of ours by its text, before any call (G2).
+func (s *step) allowedID() error {
+	if !strings.HasPrefix(s.ev.SecretID, arnPrefix) {
+		if !strings.HasPrefix(s.ev.SecretID, s.cfg.SecretPrefix) {
+			return s.notAllowed()
+		}
+		return nil
+	}
+	parts := strings.SplitN(s.ev.SecretID, ":", 7) // arn:aws:secretsmanager:region:account:secret:name-suffix
+	own := strings.SplitN(s.cfg.FunctionARN, ":", 6)
+	switch {
+	case len(parts) != 7, parts[2] != "secretsmanager", parts[5] != "secret",
+		parts[3] != s.cfg.Region,
+		len(own) == 6 && parts[4] != own[4],
+		!strings.HasPrefix(parts[6], s.cfg.SecretPrefix):
+		return s.notAllowed()
+	}
+	return nil
+}
+
+// allowedSecret holds the secret that was found against the prefix and the event: an ARN must be exactly the secret's, since AWS also finds
+// secrets by a part of it.
+func (s *step) allowedSecret() error {
+	id, under := strings.CutPrefix(s.secret.Name, s.cfg.SecretPrefix)
+	byARN := s.ev.SecretID == s.secret.ARN
+	byName := s.ev.SecretID == s.secret.Name
+	if !under || !byARN && !byName || connection.ValidID(id) != nil {
+		s.secret = Secret{} // nothing of it is to be touched or told
+		return s.notAllowed()
+	}
+	s.id = id
+	return nil
+}
+
+func (s *step) notAllowed() error {
+	return &Error{Code: CodeSecretNotAllowed, Text: "the secret of the event is none that this function may rotate",
+		Advice: fmt.Sprintf("It rotates secrets of its own account and region (%s) whose names begin with %q, with a connection's name after it", s.cfg.Region, s.cfg.SecretPrefix)}
+}
+
+// ours compares a function's ARN with our own, whatever their qualifiers: version or alias.
+func (s *step) ours(lambda string) bool {
+	return s.cfg.FunctionARN == "" || lambda == "" || unqualified(lambda) == unqualified(s.cfg.FunctionARN)
+}
+
+// unqualified is arn:aws:lambda:region:account:function:name without a version or alias behind it.
+func unqualified(arn string) string {
+	parts := strings.SplitN(arn, ":", 8)
+	return strings.Join(parts[:min(len(parts), 7)], ":")
+}
+
+func (s *step) notStaged() error {
+	return &Error{Code: CodeVersionNotStaged, Text: "version " + s.ev.Token + " has no label (any more): this rotation is over. " +
+		"It failed before, or a version that somebody put by hand ended it",
+		Advice: "Nothing to mend here. For the next one: " + s.stageCommand() + ", then " + s.rotateCommand()}
+}
+
+func (s *step) notPending() error {
+	e := &Error{Code: CodeVersionNotPending, Text: "version " + s.ev.Token + " does not hold AWSPENDING (any more), but " +
+		strings.Join(s.secret.Versions[s.ev.Token], ", ") + ": this rotation is over",
+		Advice: "Nothing to mend here. For the next one: " + s.stageCommand() + ", then " + s.rotateCommand()}
+	if s.secret.has(s.ev.Token, refresh.StageRejected) {
+		e.Text += ". The provider refused this version's pair"
+	}
+	return e
+}
+
+// Commands for a person at a terminal.
+
+func (s *step) stageCommand() string {
+	return "aws secretsmanager put-secret-value --secret-id " + s.nameForCommand() + " --version-stages CANDIDATE --secret-string file://pair.json"
+}
+
+func (s *step) rotateCommand() string {
+	command := "aws secretsmanager rotate-secret --secret-id " + s.nameForCommand()
+	if !s.secret.RotationOn || !s.ours(s.secret.RotationLambda) {
+		function := "ARN-OF-THIS-FUNCTION" // a local run has none
+		if s.cfg.FunctionARN != "" {
+			function = unqualified(s.cfg.FunctionARN)
+		}
+		command += " --rotation-lambda-arn " + function
+	}
+	return command
+}
+
+func (s *step) moveCommand(label, from, to string) string {
+	command := "aws secretsmanager update-secret-version-stage --secret-id " + s.nameForCommand() + " --version-stage " + label
+	if from != "" {
+		command += " --remove-from-version-id " + from
+	}
+	if to != "" {
+		command += " --move-to-version-id " + to
+	}
+	return command
+}
+
+func (s *step) nameForCommand() string {
+	if s.secret.Name != "" {
+		return s.secret.Name
+	}
+	return s.ev.SecretID
+}
