@@ -34,7 +34,7 @@ type Event struct {
 var tokenPattern = regexp.MustCompile(`^[A-Za-z0-9_+=.@:/-]{32,64}$`)
 
 // secretIDPattern is what an ARN or a name may be made of.
-var secretIDPattern = regexp.MustCompile(`^[A-Za-z0-9/_+=.@:!-]{1,2048}$`)
+var secretIDPattern = regexp.MustCompile(`^[A-Za-z0-9/_+=.@:!-]{1,1000}$`)
 
 // ParseEvent reads the event of one step. Other fields are ignored, names count by their exact spelling. The error is an *Error with
 // ERR_EVENT_INVALID that names the field and never repeats a value.

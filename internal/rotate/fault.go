@@ -179,3 +179,6 @@ func deadlineError(what string) *Error {
 	return &Error{Code: CodeDeadline, Text: "the time of this invocation is up (" + what + ")", Transient: true,
 		Advice: "Secrets Manager tries again by itself; if it goes on, give the function more time (60 s or more)", cause: context.DeadlineExceeded}
 }
+
+// Temporary reports whether another try may succeed by itself.
+func (e *Error) Temporary() bool { return e.Transient }

@@ -29,14 +29,19 @@ const (
 // scrubber removes what must not be seen from a provider's words: some servers echo what they were sent.
 type scrubber struct {
 	secrets int
+	taken   map[string]bool    // what was added: an answer's token is met by its field and by its field's name
 	forms   [readings][]string // per reading, in lower case: %2F is also written %2f, and some servers put what they repeat in lower case
 }
 
 // add takes up a secret in each form in which a server may echo it.
 func (s *scrubber) add(secret string) {
-	if len(secret) < minScrubbed {
+	if len(secret) < minScrubbed || s.taken[secret] {
 		return
 	}
+	if s.taken == nil {
+		s.taken = make(map[string]bool)
+	}
+	s.taken[secret] = true
 	if s.secrets++; s.overwhelmed() {
 		return
 	}

@@ -1,0 +1,320 @@
+package rotate_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"chaveiro/internal/awstest"
+	"chaveiro/internal/refresh"
+	"chaveiro/pkg/oauth"
+	"chaveiro/pkg/oauth/oauthtest"
+)
+
+// A crash is the end of an invocation before or after one of its external calls: nothing that it does later has any effect.
+type crash struct {
+	call  int // counted from 1 within one try of the process
+	after bool
+}
+
+var errDead = errors.New("this invocation is dead")
+
+// life counts the external calls of one try and ends it where the crash says.
+type life struct {
+	mu    sync.Mutex
+	crash crash
+	calls int
+	dead  bool
+	end   context.CancelFunc
+}
+
+func (l *life) around(call func() error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dead {
+		return errDead
+	}
+	l.calls++
+	met := l.calls == l.crash.call
+	if met && !l.crash.after {
+		return l.die()
+	}
+	err := call()
+	if met {
+		return l.die()
+	}
+	return err
+}
+
+func (l *life) die() error {
+	l.dead = true
+	l.end()
+	return errDead
+}
+
+// answer is what the caller of a dead invocation gets.
+func (l *life) answer() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dead {
+		return errDead
+	}
+	return nil
+}
+
+// tale is a rotation as it may go.
+type tale struct {
+	name string
+	kind kind
+	// prepare stages the pair.
+	prepare func(*harness)
+	// promoted happens when the new version becomes AWSCURRENT for the first time.
+	promoted func(*harness)
+	goesLive bool // the new version must end as AWSCURRENT
+	stays    bool // the old one must
+	deadPair bool // AWSCURRENT's pair may be dead in the end: nobody can have a living token of it
+}
+
+func tales() []tale {
+	var all []tale
+	for _, k := range []struct {
+		name string
+		kind kind
+	}{
+		{"tokens coexist", coexisting()},
+		{"a new token evicts the older ones of its client", generic(oauthtest.Settings{Evicts: true})},
+		{"removing a client revokes its tokens", generic(oauthtest.Settings{Evicts: true, RevokeOnRemove: true})},
+	} {
+		all = append(all,
+			tale{name: k.name + "; a good pair", kind: k.kind, goesLive: true,
+				prepare: func(h *harness) { h.stageNew("new") }},
+			tale{name: k.name + "; a bad pair", kind: k.kind, stays: true,
+				prepare: func(h *harness) { h.stage(pairOf("unknown")) }},
+			tale{name: k.name + "; a wrong secret of the same client", kind: k.kind, stays: true,
+				prepare: func(h *harness) {
+					h.stage(toJSON(map[string]string{"client_id": "client-old", "client_secret": "another-secret-0123456789"}))
+				}},
+			tale{name: k.name + "; the secret was reset, the old one is dead", kind: k.kind, goesLive: true,
+				prepare: func(h *harness) {
+					h.provider.Update("client-old", func(c *oauthtest.Client) { c.Secret = oauth.NewSecret("reset-secret-0123456789") })
+					h.stage(toJSON(map[string]string{"client_id": "client-old", "client_secret": "reset-secret-0123456789"}))
+				}},
+			tale{name: k.name + "; one pair only, the old client is gone", kind: k.kind, goesLive: true,
+				prepare: func(h *harness) { h.stageNew("new"); h.provider.Remove("client-old") }},
+			tale{name: k.name + "; the pair dies right after the promotion", kind: k.kind, deadPair: true,
+				prepare:  func(h *harness) { h.stageNew("new") },
+				promoted: func(h *harness) { h.provider.Remove("client-new") }},
+			tale{name: k.name + "; no candidate", kind: k.kind, stays: true, prepare: func(*harness) {}},
+		)
+	}
+	return all
+}
+
+// run plays a tale with crashes: the first in the first try, the second in the second, and so on; then tries without one until the process
+// succeeds or is over. It returns the number of external calls of the first try without a crash.
+func (tl tale) run(t *testing.T, schedule []crash) int {
+	h := newHarness(t, tl.kind)
+	h.driver.Tries = len(schedule) + 3
+	h.sweep() // the old pair's token is published
+	old := h.label(refresh.StageCurrent)
+	tl.prepare(h)
+	r := h.start()
+	tl.watch(h, old, r.Token)
+	calls := 0
+	for try := 0; try < h.driver.Tries; try++ {
+		ctx, cancel := context.WithCancel(context.Background())
+		l := &life{end: cancel}
+		if try < len(schedule) {
+			l.crash = schedule[try]
+		}
+		h.around, h.killed = l.around, l.answer
+		r.Try(ctx)
+		h.around, h.killed = nil, nil
+		cancel()
+		if try == len(schedule) {
+			calls = l.calls
+		}
+		if r.Err == nil || try >= len(schedule) && !transient(r.Err) {
+			break
+		}
+		pause(time.Minute)
+	}
+	tl.check(h, r, old)
+	return calls
+}
+
+func pause(d time.Duration) { time.Sleep(d) }
+
+// watch looks at every label that moves.
+func (tl tale) watch(h *harness, old, token string) {
+	once := false
+	h.aws.AfterCall(func(op awstest.Op, _ string) {
+		if op != awstest.UpdateSecretVersionStage && op != awstest.PutSecretValue {
+			return
+		}
+		s := h.secret()
+		currents := 0
+		for _, v := range s.Versions {
+			if slices.Contains(v.Stages, refresh.StageCurrent) {
+				currents++
+				if v.Value.IsZero() {
+					h.t.Error("AWSCURRENT has no value")
+				}
+			}
+		}
+		if currents != 1 {
+			h.t.Errorf("%d versions are AWSCURRENT", currents)
+		}
+		now := s.Stages[refresh.StageCurrent]
+		if now == token && !once {
+			once = true
+			if tl.stays {
+				h.t.Error("an untested version is AWSCURRENT")
+			}
+			if tl.promoted != nil {
+				tl.promoted(h)
+			}
+		}
+		if now != token && now != old {
+			h.t.Errorf("AWSCURRENT is on %s", now)
+		}
+	})
+}
+
+// check lets the refresher come to rest, and looks at what is left.
+func (tl tale) check(h *harness, r *awstest.Rotation, old string) {
+	s := h.secret()
+	current := s.Stages[refresh.StageCurrent]
+	if pending := s.Stages[refresh.StagePending]; pending != "" && pending != current {
+		h.t.Errorf("stuck: AWSPENDING is left on %s (%v)", pending, r.Err)
+	}
+	if tl.goesLive && current != r.Token {
+		h.t.Errorf("the new pair is not AWSCURRENT: %v", r.Err)
+	}
+	if tl.goesLive && s.Stages[refresh.StageCandidate] != "" {
+		h.t.Error("the candidate was not consumed")
+	}
+	if tl.stays && current != old {
+		h.t.Error("the old pair is not AWSCURRENT")
+	}
+	if bad := s.Stages[refresh.StagePrevious]; bad != "" && bad == r.Token && s.Stages[refresh.StageRejected] != bad {
+		h.t.Error("AWSPREVIOUS is on a version that was refused")
+	}
+	for range 3 {
+		pause(5 * time.Minute)
+		if done := h.sweep(); done.Counts.Fresh == 1 {
+			break
+		}
+	}
+	token, rec := h.published()
+	if rec == nil || rec.Credential != current && !(tl.deadPair && rec.Current == current) {
+		h.t.Errorf("the published token comes from %v, AWSCURRENT is %s", rec, current)
+	}
+	alive := h.provider.Validate(token)
+	if dead := tl.deadPair && current == r.Token; !alive && !dead {
+		h.t.Errorf("the published token is dead; last error: %v", r.Err)
+	}
+}
+
+func transient(err error) bool {
+	var e interface{ Temporary() bool }
+	return errors.As(err, &e) && e.Temporary()
+}
+
+// explorer walks the tree of schedules of one tale. A crash before a call leaves what a crash after the call before it leaves, since between two
+// external calls an invocation can do nothing that outlives it; so of these two only one is run, and both count. That it is so is what the
+// schedules with a single crash show: they are all run.
+type explorer struct {
+	t      *testing.T
+	tale   tale
+	every  int // of the schedules with three crashes, one of so many is run
+	passed int
+	runs   int
+	counts [4]int // schedules by their number of crashes
+	where  []crash
+}
+
+// walk runs a schedule, counts it for as many as it stands for, and goes on to those that have one crash more.
+func (x *explorer) walk(schedule []crash, stands int) {
+	x.where = schedule
+	calls := x.tale.run(x.t, schedule)
+	x.runs++
+	x.counts[len(schedule)] += stands
+	if len(schedule) == 3 {
+		return
+	}
+	for n := 0; n <= calls && calls > 0 && !x.t.Failed(); n++ {
+		last, next := crash{n, true}, crash{n + 1, false}
+		switch {
+		case n == 0:
+			x.step(schedule, next, stands)
+		case n == calls:
+			x.step(schedule, last, stands)
+		default:
+			x.step(schedule, last, 2*stands)
+			if len(schedule) == 0 {
+				x.tale.run(x.t, []crash{next})
+				x.runs++
+			}
+		}
+	}
+}
+
+func (x *explorer) step(schedule []crash, c crash, stands int) {
+	if len(schedule) == 2 {
+		if x.passed++; x.passed%x.every != 0 {
+			return
+		}
+	}
+	x.walk(append(slices.Clone(schedule), c), stands)
+}
+
+// TestCrashExploration: whenever an invocation dies, however often, the tries after it bring the rotation to its end, and nothing is ever stuck,
+// current without having been tested, or published from another version than AWSCURRENT.
+func TestCrashExploration(t *testing.T) {
+	var mu sync.Mutex
+	var counts [4]int
+	runs := 0
+	t.Run("tales", func(t *testing.T) {
+		for _, tl := range tales() {
+			t.Run(tl.name, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					x := &explorer{t: t, tale: tl, every: exploreEvery(t)}
+					x.walk(nil, 1)
+					if t.Failed() {
+						t.Errorf("the schedule was %+v", x.where)
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					for i, n := range x.counts {
+						counts[i] += n
+					}
+					runs += x.runs
+				})
+			})
+		}
+	})
+	if t.Failed() {
+		return
+	}
+	total := counts[1] + counts[2] + counts[3]
+	t.Logf("%d schedules: %d with one crash, %d with two, %d with three (%d runs, since a crash before a call and one after the call before it are the same); 0 ended wrong",
+		total, counts[1], counts[2], counts[3], runs)
+	if !testing.Short() && total < leastSchedules {
+		t.Errorf("%d schedules, want at least %d", total, leastSchedules)
+	}
+}
+
+// exploreEvery is how many of the schedules with three crashes one stands for that is run.
+func exploreEvery(t *testing.T) int {
+	if testing.Short() {
+		return 50 * everyThird
+	}
+	t.Helper()
+	return everyThird
+}

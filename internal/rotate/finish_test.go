@@ -1,0 +1,343 @@
+package rotate_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"chaveiro/internal/awstest"
+	"chaveiro/internal/refresh"
+	"chaveiro/internal/rotate"
+	"chaveiro/pkg/oauth/oauthtest"
+)
+
+// publisher is rotate.Publisher with some answers of its own.
+type publisher struct {
+	rotate.Publisher
+
+	publish func(m refresh.Mint, do func() (refresh.Publication, error)) (refresh.Publication, error)
+}
+
+func (p publisher) Publish(ctx context.Context, m refresh.Mint) (refresh.Publication, error) {
+	return p.publish(m, func() (refresh.Publication, error) { return p.Publisher.Publish(ctx, m) })
+}
+
+// cutOff is a rotation whose finishSecret promoted and was cut off before it published.
+func cutOff(t *testing.T, k kind) (h *harness, r *awstest.Rotation, old string) {
+	t.Helper()
+	h, r = pending(t, k, nil)
+	old = h.label(refresh.StageCurrent)
+	h.steps(r, rotate.TestSecret)
+	h.publisher = publisher{Publisher: h.publisher, publish: func(refresh.Mint, func() (refresh.Publication, error)) (refresh.Publication, error) {
+		return refresh.Publication{}, fmt.Errorf("PutParameter: %w", refresh.ErrUnavailable)
+	}}
+	if e := h.fails(r, rotate.FinishSecret, rotate.CodeNotPublished); !e.Transient {
+		t.Error("not transient")
+	}
+	h.publisher = h.refresher
+	h.wantLabels(map[string]string{refresh.StageCurrent: r.Token, refresh.StagePrevious: old})
+	if _, rec := h.published(); rec.Credential != old {
+		t.Error("published all the same")
+	}
+	return h, r, old
+}
+
+func finishCases() []numbered {
+	return []numbered{
+		{n: 49, says: "all in order ends with the new pair live and its token published", run: func(t *testing.T) {
+			h, r := pending(t, kiwify(oauthtest.Settings{Evicts: true}), nil)
+			old := h.label(refresh.StageCurrent)
+			h.steps(r, rotate.TestSecret)
+			h.aws.ResetCalls()
+			h.steps(r, rotate.FinishSecret)
+			h.wantLabels(map[string]string{refresh.StageCurrent: r.Token, refresh.StagePrevious: old, refresh.StagePending: "", refresh.StageCandidate: "", refresh.StageRejected: ""})
+			token, rec := h.published()
+			known, _ := h.provider.Inspect(token)
+			if !known.Live || known.ClientID != "client-new" || rec.Credential != r.Token || rec.Current != r.Token || rec.Stage != refresh.StageCurrent {
+				t.Errorf("%+v %+v", known, rec)
+			}
+			if n := h.provider.Stats("client-new").Minted; n != 2 {
+				t.Errorf("%d tokens of the new pair, want one a test", n)
+			}
+			if n := h.aws.Count(awstest.PutParameter).Calls; n != 1 {
+				t.Errorf("%d parameters written", n)
+			}
+			if got := h.sweep().Counts; got.Fresh != 1 {
+				t.Errorf("the next sweep: %+v", got)
+			}
+		}},
+		{n: 50, says: "AWSCURRENT is found among a hundred versions by its label", run: func(t *testing.T) {
+			h, r := pending(t, coexisting(), nil)
+			h.steps(r, rotate.TestSecret)
+			old := h.label(refresh.StageCurrent)
+			wrong := 0
+			h.secrets = scripted{Secrets: h.secrets,
+				describe: func(s rotate.Secret, err error) (rotate.Secret, error) {
+					for i := range 100 {
+						s.Versions[fmt.Sprintf("%08d-version", i)] = []string{fmt.Sprintf("L%d", i)}
+					}
+					return s, err
+				},
+				move: func(m rotate.Move, do func() error) error {
+					if m.Label != refresh.StageCurrent {
+						return do()
+					}
+					if m.From != old {
+						wrong++
+					}
+					return fmt.Errorf("UpdateSecretVersionStage: %w", refresh.ErrUnavailable)
+				}}
+			for range 1000 {
+				h.fails(r, rotate.FinishSecret, rotate.CodeAWSUnavailable)
+			}
+			if wrong != 0 {
+				t.Errorf("%d times another version", wrong)
+			}
+		}},
+		{n: 51, says: "finishSecret alone does not promote a bad pair", run: func(t *testing.T) {
+			h := newHarness(t, generic(oauthtest.Settings{}))
+			old := h.label(refresh.StageCurrent)
+			h.stage(pairOf("unknown"))
+			r := h.start()
+			h.steps(r, rotate.CreateSecret)
+			h.fails(r, rotate.FinishSecret, rotate.CodeRejected)
+			h.wantLabels(map[string]string{refresh.StageCurrent: old, refresh.StagePending: ""})
+		}},
+		{n: 52, says: "nor an empty version", run: func(t *testing.T) {
+			h := newHarness(t, generic(oauthtest.Settings{}))
+			old := h.label(refresh.StageCurrent)
+			h.stageNew("new")
+			r := h.start()
+			h.fails(r, rotate.FinishSecret, rotate.CodePendingEmpty)
+			h.fails(r, rotate.TestSecret, rotate.CodePendingEmpty)
+			h.wantLabels(map[string]string{refresh.StageCurrent: old, refresh.StagePending: r.Token})
+		}},
+		{n: 53, says: "what a person makes AWSCURRENT in between stays", run: func(t *testing.T) {
+			h, r := pending(t, generic(oauthtest.Settings{}), nil)
+			byHand := h.label(refresh.StageCandidate)
+			h.secrets = scripted{Secrets: h.secrets, move: func(m rotate.Move, do func() error) error {
+				if m.Label == refresh.StageCurrent {
+					h.must(h.aws.MoveStage(secretID, refresh.StageCurrent, byHand))
+				}
+				return do()
+			}}
+			h.fails(r, rotate.FinishSecret, rotate.CodeStateConflict)
+			h.wantLabels(map[string]string{refresh.StageCurrent: byHand, refresh.StagePending: ""})
+		}},
+		{n: 54, says: "a promotion whose answer is lost counts", run: func(t *testing.T) {
+			h, r := pending(t, generic(oauthtest.Settings{}), nil)
+			h.aws.Inject(awstest.Fault{Op: awstest.UpdateSecretVersionStage, Effect: awstest.LostResponse, Times: 1})
+			h.steps(r, rotate.FinishSecret)
+			if _, rec := h.published(); rec.Credential != r.Token || len(h.said(rotate.EventPromoted)) != 1 {
+				t.Errorf("%+v", rec)
+			}
+		}},
+		{n: 55, says: "AWSPENDING that cannot be taken off is a warning", run: func(t *testing.T) {
+			h, r := pending(t, generic(oauthtest.Settings{}), nil)
+			h.aws.Inject(awstest.Fault{Op: awstest.UpdateSecretVersionStage, Effect: awstest.InternalError, Skip: 1})
+			h.steps(r, rotate.FinishSecret)
+			if len(h.said(rotate.EventCleanupFailed)) == 0 {
+				t.Error("no warning")
+			}
+			h.aws.ClearFaults()
+			h.wantLabels(map[string]string{refresh.StageCurrent: r.Token, refresh.StagePending: r.Token})
+			h.stageNew("next")
+			h.must(h.rotate().Err) // it blocks nothing there
+		}},
+		{n: 56, says: "AWSPENDING that is off already is none", run: func(t *testing.T) {
+			h, r := pending(t, generic(oauthtest.Settings{}), nil)
+			h.secrets = scripted{Secrets: h.secrets, move: func(m rotate.Move, do func() error) error {
+				if m.Label == refresh.StagePending {
+					h.must(h.aws.MoveStage(secretID, refresh.StagePending, ""))
+				}
+				return do()
+			}}
+			h.steps(r, rotate.FinishSecret)
+			if n := len(h.said(rotate.EventCleanupFailed)); n != 0 {
+				t.Errorf("%d warnings", n)
+			}
+		}},
+		{n: 57, says: "finishSecret three times more mints and publishes nothing", run: func(t *testing.T) {
+			h, r := pending(t, generic(oauthtest.Settings{}), nil)
+			h.steps(r, rotate.FinishSecret)
+			minted, written := h.provider.Total().Minted, h.aws.Count(awstest.PutParameter).Calls
+			h.steps(r, rotate.FinishSecret, rotate.FinishSecret, rotate.FinishSecret)
+			if h.provider.Total().Minted != minted || h.aws.Count(awstest.PutParameter).Calls != written {
+				t.Error("it did")
+			}
+		}},
+		{n: 58, says: "an SSM fault after the promotion rolls nothing back, and the next try publishes", run: func(t *testing.T) {
+			h, r, _ := cutOff(t, generic(oauthtest.Settings{}))
+			h.aws.Inject(awstest.Fault{Op: awstest.PutParameter, Effect: awstest.AccessDenied, Times: 1})
+			h.fails(r, rotate.FinishSecret, rotate.CodeNotPublished)
+			h.provider.InjectFor("client-new", oauthtest.Status(503).Times(8))
+			h.fails(r, rotate.FinishSecret, rotate.CodeProviderUnavailable)
+			h.provider.ClearFaults()
+			h.wantLabels(map[string]string{refresh.StageCurrent: r.Token})
+			r.Try(context.Background())
+			h.must(r.Err)
+			if _, rec := h.published(); rec.Credential != r.Token {
+				t.Errorf("%+v", rec)
+			}
+		}},
+		{n: 59, says: "a pair that is refused after the promotion is rolled back, for good", run: func(t *testing.T) {
+			h, r, old := cutOff(t, generic(oauthtest.Settings{Evicts: true}))
+			h.provider.Remove("client-new")
+			e := h.fails(r, rotate.FinishSecret, rotate.CodeRolledBack)
+			if e.Transient || e.CurrentOK != rotate.Yes {
+				t.Errorf("%+v", e)
+			}
+			want := map[string]string{refresh.StageCurrent: old, refresh.StagePending: "", refresh.StageRejected: r.Token, refresh.StagePrevious: "", refresh.StageCandidate: ""}
+			h.wantLabels(want)
+			token, rec := h.published()
+			if !h.provider.Validate(token) || rec.Credential != old || rec.Current != old || rec.Stage != refresh.StageCurrent {
+				t.Errorf("%+v", rec)
+			}
+			for range 3 {
+				r.Try(context.Background())
+				h.isError(r.Err, rotate.CodeVersionNotPending)
+			}
+			h.wantLabels(want)
+			if got := h.sweep().Counts; got.Fresh != 1 {
+				t.Errorf("the next sweep: %+v", got)
+			}
+			h.stageNew("next")
+			h.must(h.rotate().Err)
+		}},
+		{n: 60, says: "a rollback that is cut off anywhere converges", run: func(t *testing.T) {
+			for n := 1; n <= 40; n++ {
+				h, r, old := cutOff(t, generic(oauthtest.Settings{Evicts: true}))
+				h.provider.Remove("client-new")
+				ctx, cancel := context.WithCancel(context.Background())
+				l := &life{crash: crash{n, true}, end: cancel}
+				h.around, h.killed = l.around, l.answer
+				_ = r.Step(ctx, "finishSecret")
+				h.around, h.killed = nil, nil
+				cancel()
+				r.Try(context.Background())
+				h.wantLabels(map[string]string{refresh.StageCurrent: old, refresh.StageRejected: r.Token})
+				time.Sleep(5 * time.Minute)
+				h.sweep()
+				token, rec := h.published()
+				if !h.provider.Validate(token) || rec.Credential != old {
+					t.Errorf("cut off after call %d: %+v", n, rec)
+				}
+				if !l.dead {
+					return
+				}
+			}
+			t.Error("a rollback of over 40 calls")
+		}},
+		{n: 61, says: "when both pairs are refused nothing moves", run: func(t *testing.T) {
+			h, r, old := cutOff(t, generic(oauthtest.Settings{}))
+			h.provider.Remove("client-new")
+			h.provider.Remove("client-old")
+			e := h.fails(r, rotate.FinishSecret, rotate.CodeBothRejected)
+			h.wantLabels(map[string]string{refresh.StageCurrent: r.Token, refresh.StagePrevious: old})
+			if !e.Critical || e.Transient || !strings.Contains(e.Error(), "CRITICAL") {
+				t.Errorf("%v", e)
+			}
+		}},
+		{n: 62, says: "a publication of another version is no success", run: func(t *testing.T) {
+			h, r := pending(t, generic(oauthtest.Settings{}), nil)
+			h.publisher = publisher{Publisher: h.publisher, publish: func(_ refresh.Mint, do func() (refresh.Publication, error)) (refresh.Publication, error) {
+				p, err := do()
+				p.Credential = "another"
+				return p, err
+			}}
+			h.fails(r, rotate.FinishSecret, rotate.CodeStateConflict)
+		}},
+		{n: 63, says: "a refresher that was under way with the old pair does not win", run: func(t *testing.T) {
+			h, r := pending(t, generic(oauthtest.Settings{}), nil)
+			h.steps(r, rotate.TestSecret)
+			met := false
+			h.aws.OnCall(func(op awstest.Op, name string) {
+				if op == awstest.PutParameter && name == tokenName && !met { // the sweep is about to write: the rotation overtakes it
+					met = true
+					h.steps(r, rotate.FinishSecret)
+				}
+			})
+			ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+			defer cancel()
+			_, err := h.refresher.Run(ctx, refresh.Call{Connections: []string{shop}, Force: true})
+			h.must(err)
+			h.aws.OnCall(nil)
+			if _, rec := h.published(); !met || rec.Credential != r.Token {
+				t.Errorf("%v %+v", met, rec)
+			}
+		}},
+		{n: 64, says: "one rotation after the other keeps the labels few and true", run: func(t *testing.T) {
+			h := newHarness(t, generic(oauthtest.Settings{}))
+			h.sweep()
+			for i := range 30 {
+				before := h.label(refresh.StageCurrent)
+				h.stageNew(fmt.Sprint("n", i))
+				r := h.rotate()
+				h.must(r.Err)
+				h.wantLabels(map[string]string{refresh.StageCurrent: r.Token, refresh.StagePrevious: before})
+				if n := len(h.secret().Stages); n != 2 {
+					t.Fatalf("%d labels", n)
+				}
+			}
+		}},
+		{n: 65, says: "after a failed rotation the next one is accepted", run: func(t *testing.T) {
+			h := newHarness(t, generic(oauthtest.Settings{}))
+			h.stage(pairOf("unknown"))
+			r := h.rotate()
+			h.isError(r.Err, rotate.CodeVersionNotStaged)
+			if r.Events[1].Name != "RotationFailed" || !strings.HasSuffix(r.Events[1].Message, "during testSecret step") {
+				t.Errorf("%+v", r.Events)
+			}
+			h.stageNew("new")
+			h.must(h.rotate().Err)
+		}},
+		{n: 66, says: "a version that is put meanwhile abandons the rotation, and nothing happens any more", run: func(t *testing.T) {
+			h, r := pending(t, generic(oauthtest.Settings{}), nil)
+			id, err := h.aws.PutSecret(secretID, h.document("new", nil))
+			h.must(err)
+			r.Try(context.Background())
+			h.isError(r.Err, rotate.CodeVersionNotStaged)
+			h.wantLabels(map[string]string{refresh.StageCurrent: id})
+			if r.Last() != "RotationAbandoned" {
+				t.Errorf("%+v", r.Events)
+			}
+		}},
+	}
+}
+
+func TestARollbackNeedsSomethingToGoBackTo(t *testing.T) {
+	h, r, old := cutOff(t, generic(oauthtest.Settings{}))
+	h.provider.Remove("client-new")
+	h.must(h.aws.MoveStage(secretID, refresh.StageRejected, old))
+	e := h.fails(r, rotate.FinishSecret, rotate.CodeRollbackImpossible)
+	if !e.Critical || e.Transient {
+		t.Errorf("%+v", e)
+	}
+	h.wantLabels(map[string]string{refresh.StageCurrent: r.Token, refresh.StagePrevious: old})
+}
+
+func TestALeakedPairIsNotRolledBackTo(t *testing.T) {
+	h := newHarness(t, generic(oauthtest.Settings{}))
+	_, err := h.aws.PutSecret(secretID, h.document("old", map[string]any{"fallback": false}))
+	h.must(err)
+	h.sweep()
+	h.stageNew("new")
+	r := h.start()
+	h.steps(r, rotate.CreateSecret)
+	h.must(h.aws.MoveStage(secretID, refresh.StageCurrent, r.Token)) // as if finishSecret was cut off right after the promotion
+	h.provider.Remove("client-new")
+	h.fails(r, rotate.FinishSecret, rotate.CodeRollbackImpossible)
+}
+
+func TestAnErrorUnwrapsToItsCause(t *testing.T) {
+	h := newHarness(t, generic(oauthtest.Settings{}))
+	h.stageNew("new")
+	r := h.start()
+	h.aws.Inject(awstest.Fault{Op: awstest.DescribeSecret, Effect: awstest.InternalError})
+	if err := r.Step(t.Context(), "createSecret"); !errors.Is(err, refresh.ErrUnavailable) {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,351 @@
+package rotate_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"chaveiro/internal/awstest"
+	"chaveiro/internal/provider"
+	"chaveiro/internal/refresh"
+	"chaveiro/internal/renew"
+	"chaveiro/internal/rotate"
+	"chaveiro/internal/smsecret"
+	"chaveiro/internal/ssmstore"
+	"chaveiro/pkg/oauth"
+	"chaveiro/pkg/oauth/oauthtest"
+)
+
+const (
+	shop      = "tenant/main" // the connection
+	secretID  = "oauth/" + shop
+	tokenName = "/oauth/" + shop + "/access_token"
+	lambdaARN = "arn:aws:lambda:sa-east-1:123456789012:function:chaveiro-rotator"
+)
+
+// kind is a provider as these tests need it: the real catalogue entry, and a fake that behaves as it may.
+type kind struct {
+	name     string
+	id       string // of the catalogue
+	make     func(oauthtest.Options) *oauthtest.Provider
+	settings oauthtest.Settings
+	document map[string]any // configuration fields
+}
+
+func kiwify(settings oauthtest.Settings) kind {
+	return kind{name: "kiwify", id: "kiwify", make: oauthtest.Kiwify, settings: settings}
+}
+
+func hotmart(settings oauthtest.Settings) kind {
+	return kind{name: "hotmart", id: "hotmart", make: oauthtest.Hotmart, settings: settings}
+}
+
+func generic(settings oauthtest.Settings) kind {
+	return kind{name: "generic", id: "generic", make: oauthtest.Generic, settings: settings, document: map[string]any{"token_endpoint": "https://auth.example.com/oauth/token"}}
+}
+
+// coexisting is a provider of which the catalogue says that a new token ends no other.
+func coexisting() kind {
+	return kind{name: "coexisting", id: "paypal", make: oauthtest.Generic, document: map[string]any{"token_endpoint": "https://auth.example.com/oauth/token"}}
+}
+
+// harness is a rotator and a refresher over the real adapters, in process. Where time matters it is made inside a synctest bubble.
+type harness struct {
+	t         testing.TB
+	kind      kind
+	aws       *awstest.World
+	provider  *oauthtest.Provider
+	network   http.RoundTripper
+	catalogue provider.Catalogue
+	around    func(call func() error) error // stands around every external call; nil: nothing does
+	killed    func() error                  // the error of an invocation that did not live to its end; nil: none dies
+
+	secrets   rotate.Secrets // what the rotator gets
+	refresher *refresh.Refresher
+	publisher rotate.Publisher
+	change    func(*rotate.Config)
+	driver    *awstest.Rotator
+
+	mu      sync.Mutex
+	audits  []rotate.Audit
+	events  []refresh.Event
+	answers []error // of the rotator
+}
+
+// newHarness has one connection whose pair "old" the provider knows, and no token yet.
+func newHarness(t testing.TB, k kind) *harness {
+	t.Helper()
+	h := &harness{t: t, kind: k, aws: &awstest.World{HistoryLimit: 3}, catalogue: catalogue()}
+	h.provider = k.make(oauthtest.Options{Settings: k.settings, LogSize: 64})
+	h.network = oauthtest.NewNetwork(h.provider)
+	h.addClient("old")
+	_, err := h.aws.PutSecret(secretID, h.document("old", nil))
+	h.must(err)
+	h.wire()
+	return h
+}
+
+var catalogue = sync.OnceValue(func() provider.Catalogue {
+	c, err := provider.Load()
+	if err != nil {
+		panic(err)
+	}
+	return c
+})
+
+func (h *harness) wire() {
+	guard := func(_ awstest.Op, call func() error) error { return h.guard(call) }
+	sm := awstest.DirectSecrets{World: h.aws, Around: guard}
+	versions, err := smsecret.NewVersions(smsecret.VersionsConfig{Client: sm})
+	h.must(err)
+	store, err := smsecret.New(smsecret.Config{Client: sm, Prefix: "oauth/"})
+	h.must(err)
+	parameters, err := ssmstore.New(ssmstore.Config{Client: awstest.DirectParameters{World: h.aws, Around: guard}, Prefix: "/oauth", KMSKeyID: "alias/aws/ssm"})
+	h.must(err)
+	h.refresher, err = refresh.New(refresh.Config{Secrets: store, Parameters: parameters, Exchanger: h.client(), Catalogue: h.catalogue,
+		SecretPrefix: "oauth/", Region: awstest.Region, Observe: h.observeRefresh})
+	h.must(err)
+	h.secrets, h.publisher = versions, h.refresher
+	h.driver = &awstest.Rotator{World: h.aws, Function: lambdaARN, Invoke: h.invoke}
+}
+
+func (h *harness) client() *oauth.Client {
+	c, err := oauth.New(oauth.Config{Transport: h})
+	h.must(err)
+	return c
+}
+
+// RoundTrip is the network of the client: guarded as every external call.
+func (h *harness) RoundTrip(r *http.Request) (res *http.Response, err error) {
+	err = h.guard(func() (err error) {
+		res, err = h.network.RoundTrip(r)
+		return err
+	})
+	if err != nil && res != nil {
+		_ = res.Body.Close()
+		res = nil
+	}
+	return res, err
+}
+
+func (h *harness) guard(call func() error) error {
+	if h.around == nil {
+		return call()
+	}
+	return h.around(call)
+}
+
+func (h *harness) rotator() *rotate.Rotator {
+	h.t.Helper()
+	cfg := rotate.Config{Secrets: h.secrets, Publisher: h.publisher, Exchanger: h.client(), Catalogue: h.catalogue, SecretPrefix: "oauth/", Region: awstest.Region,
+		FunctionARN: lambdaARN, VerifyCall: h, Observe: h.observe}
+	if h.change != nil {
+		h.change(&cfg)
+	}
+	r, err := rotate.New(cfg)
+	h.must(err)
+	return r
+}
+
+// invoke is the Lambda function.
+func (h *harness) invoke(ctx context.Context, event []byte) error {
+	ev, err := rotate.ParseEvent(event)
+	if err == nil {
+		err = h.rotator().Handle(ctx, ev)
+	}
+	if h.killed != nil && h.killed() != nil {
+		return h.killed() // whatever it would have answered
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.answers = append(h.answers, err)
+	return err
+}
+
+func (h *harness) observe(a rotate.Audit) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.audits = append(h.audits, a)
+}
+
+func (h *harness) observeRefresh(ev refresh.Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.events = append(h.events, ev)
+}
+
+// secretOf is the client_secret of a client of these tests.
+func secretOf(id string) string { return "secret-of-" + id + "-0123456789" }
+
+func (h *harness) addClient(id string) {
+	h.provider.Add(oauthtest.Client{ID: "client-" + id, Secret: oauth.NewSecret(secretOf(id)), AccountID: "store-main"})
+}
+
+// document is a whole connection document with the pair of a client.
+func (h *harness) document(id string, more map[string]any) string {
+	fields := map[string]any{"provider": h.kind.id, "client_id": "client-" + id, "client_secret": secretOf(id)}
+	for _, m := range []map[string]any{h.kind.document, more} {
+		for k, v := range m {
+			fields[k] = v
+		}
+	}
+	return toJSON(fields)
+}
+
+func toJSON(v any) string {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(raw)
+}
+
+func pairOf(id string) string {
+	return toJSON(map[string]string{"client_id": "client-" + id, "client_secret": secretOf(id)})
+}
+
+// stage puts a pair as CANDIDATE, as a person does, and returns the version.
+func (h *harness) stage(value string) string {
+	h.t.Helper()
+	id, err := h.aws.StageSecret(secretID, refresh.StageCandidate, value)
+	h.must(err)
+	return id
+}
+
+// stageNew makes a client at the provider and stages its pair.
+func (h *harness) stageNew(id string) string {
+	h.t.Helper()
+	h.addClient(id)
+	return h.stage(pairOf(id))
+}
+
+// sweep is a run of the refresher.
+func (h *harness) sweep() refresh.Result {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	defer cancel()
+	result, err := h.refresher.Run(ctx, refresh.Call{})
+	h.must(err)
+	return result
+}
+
+// rotate is RotateSecret with all that follows.
+func (h *harness) rotate() *awstest.Rotation {
+	h.t.Helper()
+	r, err := h.driver.Rotate(context.Background(), secretID)
+	h.must(err)
+	return r
+}
+
+// start is RotateSecret; nothing is invoked yet.
+func (h *harness) start() *awstest.Rotation {
+	h.t.Helper()
+	r, err := h.driver.Start(secretID)
+	h.must(err)
+	return r
+}
+
+// steps runs the given steps, which must succeed.
+func (h *harness) steps(r *awstest.Rotation, steps ...rotate.Step) {
+	h.t.Helper()
+	for _, s := range steps {
+		if err := r.Step(context.Background(), string(s)); err != nil {
+			h.t.Fatalf("%s: %v", s, err)
+		}
+	}
+}
+
+func (h *harness) secret() awstest.SecretState {
+	s, ok := h.aws.Secret(secretID)
+	if !ok {
+		h.t.Fatal("the secret is gone")
+	}
+	return s
+}
+
+func (h *harness) label(label string) string { return h.secret().Stages[label] }
+
+// published is the token parameter and its record, nil when there is none.
+func (h *harness) published() (string, *renew.Record) {
+	p, ok := h.aws.Parameter(tokenName)
+	if !ok {
+		return "", nil
+	}
+	rec, err := renew.ParseRecord(p.Description)
+	if err != nil {
+		h.t.Fatalf("record: %v", err)
+	}
+	return p.Value.Reveal(), rec
+}
+
+// fails runs a step that must fail with a code, and returns its error.
+func (h *harness) fails(r *awstest.Rotation, s rotate.Step, code rotate.Code) *rotate.Error {
+	h.t.Helper()
+	return h.isError(r.Step(context.Background(), string(s)), code)
+}
+
+func (h *harness) isError(err error, code rotate.Code) *rotate.Error {
+	h.t.Helper()
+	e, ok := err.(*rotate.Error)
+	if !ok || e.Code != code {
+		h.t.Fatalf("error %v, want %s", err, code)
+	}
+	return e
+}
+
+func (h *harness) must(err error) {
+	h.t.Helper()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *harness) wantLabels(want map[string]string) {
+	h.t.Helper()
+	got := h.secret().Stages
+	for label, id := range want {
+		if got[label] != id {
+			h.t.Errorf("%s is on %q, want %q (all: %v)", label, got[label], id, got)
+		}
+	}
+}
+
+// writes counts the calls that change a secret.
+func (h *harness) writes() int {
+	return h.aws.Count(awstest.PutSecretValue).Calls + h.aws.Count(awstest.UpdateSecretVersionStage).Calls
+}
+
+// said reports whether an event of a kind was told.
+func (h *harness) said(k rotate.EventKind) []rotate.Audit {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var found []rotate.Audit
+	for _, a := range h.audits {
+		if a.Kind == k {
+			found = append(found, a)
+		}
+	}
+	return found
+}
+
+// printed is all that left the rotator.
+func (h *harness) printed() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var b strings.Builder
+	for _, a := range h.audits {
+		fmt.Fprintf(&b, "%+v\n%s\n", a, toJSON(a))
+	}
+	for _, e := range h.events {
+		fmt.Fprintf(&b, "%+v\n", e)
+	}
+	for _, err := range h.answers {
+		fmt.Fprintf(&b, "%v\n%+v\n%#v\n", err, err, err)
+	}
+	return b.String()
+}

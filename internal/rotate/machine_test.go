@@ -1,0 +1,1 @@
+package rotate_test
