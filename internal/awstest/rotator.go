@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"chaveiro/pkg/oauth"
 )
 
 // Rotator plays Secrets Manager's own part of a rotation, in process: it makes the empty AWSPENDING version, invokes the rotation function with
@@ -23,7 +25,7 @@ type Rotator struct {
 	Tries         int           // of the whole process; 0 means 5
 	Pause         time.Duration // between two tries; 0 means a minute
 	StepTime      time.Duration // deadline of one invocation, as the function's time-out; 0 means a minute
-	RotationToken string        // in every event; "" means a made-up one
+	RotationToken oauth.Secret  // in every event; zero means a made-up one
 }
 
 // RotationEvent is one event that Secrets Manager writes to CloudTrail about a rotation.
@@ -142,7 +144,7 @@ func (r *Rotation) Step(ctx context.Context, step string) error { return r.drive
 
 func (d *Rotator) step(ctx context.Context, r *Rotation, step string) error {
 	event, err := json.Marshal(map[string]string{
-		"Step": step, "SecretId": r.arn, "ClientRequestToken": r.Token, "RotationToken": cmp.Or(d.RotationToken, plainID(r.Token+"|rotation token")),
+		"Step": step, "SecretId": r.arn, "ClientRequestToken": r.Token, "RotationToken": d.rotationToken(r).Reveal(),
 	})
 	if err != nil {
 		return err
@@ -150,6 +152,13 @@ func (d *Rotator) step(ctx context.Context, r *Rotation, step string) error {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(d.StepTime, time.Minute))
 	defer cancel()
 	return d.Invoke(ctx, event)
+}
+
+func (d *Rotator) rotationToken(r *Rotation) oauth.Secret {
+	if d.RotationToken.IsZero() {
+		return oauth.NewSecret(plainID(r.Token + "|rotation token"))
+	}
+	return d.RotationToken
 }
 
 // gone reports whether the rotation was abandoned: a version that came from elsewhere took AWSPENDING away.

@@ -2,8 +2,10 @@
 
 package rotate_test
 
-// How much the exploration and the machine do: all of it without the race detector, which costs ten times as much.
+// How much the exploration and the machine do: all of it without the race detector, which makes each run ten times as long.
 const (
-	everyThird     = 300
-	leastSchedules = 1
+	everySecond    = 1
+	everyThird     = 20
+	leastSchedules = 110_000
+	leastSteps     = 100_000
 )

@@ -46,13 +46,13 @@ func createCases() []numbered {
 			h := newHarness(t, kiwify(oauthtest.Settings{}))
 			var puts []rotate.Put
 			h.secrets = scripted{Secrets: h.secrets, put: func(p rotate.Put, do func() error) error { puts = append(puts, p); return do() }}
-			h.driver.RotationToken = "rotation-token-of-the-event"
+			h.driver.RotationToken = oauth.NewSecret("rotation-token-of-the-event")
 			h.stageNew("new")
 			r := h.start()
 			old := h.label(refresh.StageCurrent)
 			h.steps(r, rotate.CreateSecret)
 			if len(puts) != 1 || puts[0].VersionID != r.Token || len(puts[0].Stages) != 1 || puts[0].Stages[0] != refresh.StagePending ||
-				puts[0].RotationToken.Reveal() != h.driver.RotationToken {
+				!puts[0].RotationToken.Equal(h.driver.RotationToken) {
 				t.Errorf("puts %+v", puts)
 			}
 			h.wantLabels(map[string]string{refresh.StageCurrent: old, refresh.StagePending: r.Token})

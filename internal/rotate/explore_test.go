@@ -231,7 +231,7 @@ func transient(err error) bool {
 type explorer struct {
 	t      *testing.T
 	tale   tale
-	every  int // of the schedules with three crashes, one of so many is run
+	every  [3]int // of the schedules with a crash more than so many, one of how many is run
 	passed int
 	runs   int
 	counts [4]int // schedules by their number of crashes
@@ -265,8 +265,8 @@ func (x *explorer) walk(schedule []crash, stands int) {
 }
 
 func (x *explorer) step(schedule []crash, c crash, stands int) {
-	if len(schedule) == 2 {
-		if x.passed++; x.passed%x.every != 0 {
+	if every := x.every[len(schedule)]; every > 1 {
+		if x.passed++; x.passed%every != 0 {
 			return
 		}
 	}
@@ -284,7 +284,7 @@ func TestCrashExploration(t *testing.T) {
 			t.Run(tl.name, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					x := &explorer{t: t, tale: tl, every: exploreEvery(t)}
+					x := &explorer{t: t, tale: tl, every: [3]int{1, thin(everySecond), thin(everyThird)}}
 					x.walk(nil, 1)
 					if t.Failed() {
 						t.Errorf("the schedule was %+v", x.where)
@@ -310,11 +310,10 @@ func TestCrashExploration(t *testing.T) {
 	}
 }
 
-// exploreEvery is how many of the schedules with three crashes one stands for that is run.
-func exploreEvery(t *testing.T) int {
+// thin leaves out more under -short.
+func thin(every int) int {
 	if testing.Short() {
-		return 50 * everyThird
+		return 30 * every
 	}
-	t.Helper()
-	return everyThird
+	return every
 }

@@ -4,10 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"chaveiro/internal/awstest"
@@ -54,9 +55,18 @@ func coexisting() kind {
 	return kind{name: "coexisting", id: "paypal", make: oauthtest.Generic, document: map[string]any{"token_endpoint": "https://auth.example.com/oauth/token"}}
 }
 
+// tb is what a harness wants of a test, also of one of package rapid.
+type tb interface {
+	Helper()
+	Error(args ...any)
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // harness is a rotator and a refresher over the real adapters, in process. Where time matters it is made inside a synctest bubble.
 type harness struct {
-	t         testing.TB
+	t         tb
 	kind      kind
 	aws       *awstest.World
 	provider  *oauthtest.Provider
@@ -78,7 +88,7 @@ type harness struct {
 }
 
 // newHarness has one connection whose pair "old" the provider knows, and no token yet.
-func newHarness(t testing.TB, k kind) *harness {
+func newHarness(t tb, k kind) *harness {
 	t.Helper()
 	h := &harness{t: t, kind: k, aws: &awstest.World{HistoryLimit: 3}, catalogue: catalogue()}
 	h.provider = k.make(oauthtest.Options{Settings: k.settings, LogSize: 64})
@@ -349,3 +359,5 @@ func (h *harness) printed() string {
 	}
 	return b.String()
 }
+
+func sortedNames[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

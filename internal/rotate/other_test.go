@@ -96,7 +96,7 @@ func canary(t *testing.T) {
 	var out strings.Builder
 	play := func(fault func(h *harness), pair string) {
 		h := newHarness(t, generic(oauthtest.Settings{}))
-		h.driver.RotationToken, h.driver.Tries = rotationToken, 2
+		h.driver.RotationToken, h.driver.Tries = oauth.NewSecret(rotationToken), 2
 		h.sweep()
 		h.stageNew("new")
 		h.stage(pair)
