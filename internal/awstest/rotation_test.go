@@ -45,8 +45,12 @@ func stages(t *testing.T, w *awstest.World, want map[string]string) {
 }
 
 func putPending(c *secretsmanager.Client, n int, value string, labels ...string) error {
+	return putSecret(c, version(n), value, labels...)
+}
+
+func putSecret(c *secretsmanager.Client, id, value string, labels ...string) error {
 	_, err := c.PutSecretValue(bg, &secretsmanager.PutSecretValueInput{
-		SecretId: aws.String("a"), SecretString: aws.String(value), ClientRequestToken: aws.String(version(n)), VersionStages: labels,
+		SecretId: aws.String("a"), SecretString: aws.String(value), ClientRequestToken: aws.String(id), VersionStages: labels,
 	})
 	return err
 }

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// config is the function's environment (contract.md section 9).
+type config struct {
+	SecretPrefix    string
+	ParameterPrefix string
+	StackName       string
+	Region          string
+
+	KMSKeyID           string
+	SchedulePeriod     time.Duration
+	ReaderCacheTTL     time.Duration
+	MaxWritesPerSecond float64
+	TokenTimeout       time.Duration
+	LogLevel           slog.Level
+
+	SAMLocal bool // set by `sam local`: endpoints on this machine are accepted, and the function's own ARN is not compared
+}
+
+// environment reads variables and collects every fault by name.
+type environment struct {
+	getenv func(string) string
+	faults []error
+}
+
+// readConfig reads the environment once. The error lists every fault.
+func readConfig(getenv func(string) string) (config, error) {
+	e := &environment{getenv: getenv}
+	c := config{
+		SecretPrefix:       e.matching("SECRET_PREFIX", "", secretPrefix, `must end with "/", like oauth/`),
+		ParameterPrefix:    e.matching("PARAMETER_PREFIX", "", parameterPrefix, `must begin with "/" and not end with one, like /oauth`),
+		StackName:          e.matching("STACK_NAME", "", anything, ""),
+		Region:             e.matching("AWS_REGION", "", anything, ""),
+		KMSKeyID:           e.matching("KMS_KEY_ID", "alias/aws/ssm", keyID, "must be a key id, ARN or alias, like alias/aws/ssm"),
+		SchedulePeriod:     e.duration("SCHEDULE_PERIOD", 5*time.Minute, time.Minute, time.Hour),
+		ReaderCacheTTL:     e.duration("READER_CACHE_TTL", 5*time.Minute, time.Second, time.Hour),
+		MaxWritesPerSecond: e.number("MAX_WRITES_PER_SECOND", 3, 0.1, 1000, false),
+		TokenTimeout:       e.duration("TOKEN_TIMEOUT", 10*time.Second, time.Second, time.Minute),
+		LogLevel:           e.level("LOG_LEVEL"),
+		SAMLocal:           getenv("AWS_SAM_LOCAL") == "true",
+	}
+	// The other functions' variables: a malformed one ends every start.
+	e.number("MAX_CONCURRENCY", 16, 1, 256, true)
+	e.boolean("METRICS_BY_PROVIDER")
+	e.duration("LATENCY_THRESHOLD", time.Second, time.Millisecond, time.Minute)
+	if first := strings.ToLower(strings.TrimPrefix(c.ParameterPrefix, "/")); strings.HasPrefix(first, "aws") || strings.HasPrefix(first, "ssm") {
+		e.fault("PARAMETER_PREFIX", `must not begin with /aws or /ssm, which SSM keeps for itself`)
+	}
+	return c, errors.Join(e.faults...)
+}
+
+var (
+	secretPrefix    = regexp.MustCompile(`^([A-Za-z0-9_+=.@-]+/)+$`)
+	parameterPrefix = regexp.MustCompile(`^(/[A-Za-z0-9_.-]+)+$`)
+	keyID           = regexp.MustCompile(`^[a-zA-Z0-9:/_-]{1,256}$`)
+	anything        = regexp.MustCompile(`.`)
+)
+
+func (e *environment) fault(name, text string) {
+	e.faults = append(e.faults, fmt.Errorf("%s %s", name, text))
+}
+
+// matching reads a text; without a default it is required.
+func (e *environment) matching(name, byDefault string, pattern *regexp.Regexp, want string) string {
+	value := e.getenv(name)
+	switch {
+	case value == "" && byDefault != "":
+		return byDefault
+	case value == "":
+		e.fault(name, "is missing")
+	case !pattern.MatchString(value):
+		e.fault(name, fmt.Sprintf("is %q: %s", value, want))
+	}
+	return value
+}
+
+func (e *environment) duration(name string, byDefault, least, most time.Duration) time.Duration {
+	value := e.getenv(name)
+	if value == "" {
+		return byDefault
+	}
+	d, err := time.ParseDuration(value)
+	if err != nil || d < least || d > most {
+		e.fault(name, fmt.Sprintf("is %q: must be a duration from %s to %s, like %s", value, least, most, byDefault))
+	}
+	return d
+}
+
+func (e *environment) number(name string, byDefault, least, most float64, whole bool) float64 {
+	value := e.getenv(name)
+	if value == "" {
+		return byDefault
+	}
+	n, err := strconv.ParseFloat(value, 64)
+	if err != nil || !(n >= least && n <= most) || whole && n != float64(int(n)) {
+		kind := "number"
+		if whole {
+			kind = "whole number"
+		}
+		e.fault(name, fmt.Sprintf("is %q: must be a %s from %g to %g, like %g", value, kind, least, most, byDefault))
+	}
+	return n
+}
+
+func (e *environment) boolean(name string) bool {
+	switch value := e.getenv(name); value {
+	case "", "false":
+		return false
+	case "true":
+		return true
+	default:
+		e.fault(name, fmt.Sprintf("is %q: must be true or false", value))
+		return false
+	}
+}
+
+func (e *environment) level(name string) slog.Level {
+	var level slog.Level
+	value := e.getenv(name)
+	if value == "" {
+		return slog.LevelInfo
+	}
+	if err := level.UnmarshalText([]byte(value)); err != nil {
+		e.fault(name, fmt.Sprintf("is %q: must be DEBUG, INFO, WARN or ERROR", value))
+	}
+	return level
+}

@@ -1,0 +1,84 @@
+package report
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"chaveiro/internal/refresh"
+	"chaveiro/internal/rotate"
+)
+
+// ObserveRotation logs one decision of a rotation and remembers what the metrics need. It is what rotate.Config.Observe wants.
+func (r *Run) ObserveRotation(a rotate.Audit) {
+	if a.Kind == rotate.EventAttempt {
+		r.mu.Lock()
+		r.attempts = append(r.attempts, attempt{a.Provider, float64(a.Latency.Total) / float64(time.Millisecond), a.OAuthCode == ""})
+		r.mu.Unlock()
+	}
+	r.log.LogAttrs(context.Background(), auditLevel(a), string(a.Kind), auditAttrs(a)...)
+}
+
+func auditLevel(a rotate.Audit) slog.Level {
+	switch a.Kind {
+	case rotate.EventFailed, rotate.EventRolledBack, rotate.EventRejected:
+		if a.Transient {
+			return slog.LevelWarn
+		}
+		return slog.LevelError
+	case rotate.EventCleanupFailed, rotate.EventNotice:
+		return slog.LevelWarn
+	case rotate.EventAttempt:
+		if a.OAuthCode != "" {
+			return slog.LevelWarn
+		}
+		return slog.LevelInfo
+	case rotate.EventPending, rotate.EventTested, rotate.EventPromoted, rotate.EventLabel, rotate.EventPublished, rotate.EventSucceeded:
+		return slog.LevelInfo
+	}
+	return slog.LevelInfo
+}
+
+// auditAttrs names the fields of a decision; empty ones are left out. The rotation's own version is "version_id", the parameter's "version".
+func auditAttrs(a rotate.Audit) []slog.Attr {
+	var attrs []slog.Attr
+	text := func(key, value string) {
+		if value != "" {
+			attrs = append(attrs, slog.String(key, value))
+		}
+	}
+	text("step", string(a.Step))
+	text("connection", a.Connection)
+	text("secret_arn", a.SecretARN)
+	text("version_id", a.Version)
+	text("error_code", string(a.Code))
+	text("client_id_fingerprint", a.ClientID)
+	text("current_ok", string(a.CurrentOK))
+	text("label", a.Label)
+	text("from", a.From)
+	text("to", a.To)
+	if a.Critical {
+		attrs = append(attrs, slog.Bool("critical", true))
+	}
+	return append(attrs, attrsOf(refresh.Event{
+		Provider: a.Provider, Endpoint: a.Endpoint, Class: a.Class, Code: a.OAuthCode, HTTPStatus: a.HTTPStatus, Message: a.Message,
+		Credential: a.Credential, TokenID: a.TokenID, ExpiresAt: a.ExpiresAt, Version: a.Parameter, Attempt: a.Attempt, Latency: a.Latency,
+	})...)
+}
+
+// RotationDone logs the end of a step and writes its metrics: RotationFailed is 1 for a step that failed, whether or not Secrets Manager's next
+// try may succeed. err is what the function returns.
+func (r *Run) RotationDone(step rotate.Step, err error) {
+	failed, level, attrs := 0, slog.LevelInfo, []slog.Attr{slog.String("step", string(step))}
+	if err != nil {
+		failed, level = 1, slog.LevelError
+		attrs = append(attrs, slog.String("error", err.Error()))
+	}
+	r.mu.Lock()
+	l := newLine()
+	l.add("RotationFailed", "Count", failed)
+	r.write(l, "")
+	r.writeAttempts(r.attempts, "")
+	r.mu.Unlock()
+	r.log.LogAttrs(context.Background(), level, "step", attrs...)
+}

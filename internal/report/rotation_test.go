@@ -1,0 +1,39 @@
+package report_test
+
+import (
+	"errors"
+	"testing"
+
+	"chaveiro/internal/report"
+	"chaveiro/internal/rotate"
+	"chaveiro/pkg/oauth"
+)
+
+func TestAStepOfARotationIsTold(t *testing.T) {
+	lines := written(t, report.Config{}, func(r *report.Run) {
+		r.ObserveRotation(rotate.Audit{Kind: rotate.EventAttempt, Step: rotate.TestSecret, Connection: "hotmart/loja-a", Provider: "hotmart", Attempt: 1,
+			OAuthCode: "invalid_client", HTTPStatus: 401, Latency: oauth.Latency{Total: 1e6}})
+		r.ObserveRotation(rotate.Audit{Kind: rotate.EventFailed, Code: rotate.CodeRejected, CurrentOK: rotate.No, Critical: true, Version: "v-2"})
+		r.RotationDone(rotate.TestSecret, errors.New("ERR_CREDENTIALS_REJECTED: x"))
+	})
+	if got := lines[0]; got["message"] != "token_request" || got["code"] != "invalid_client" || got["http_status"] != 401.0 || got["step"] != "testSecret" || got["level"] != "WARN" {
+		t.Errorf("%v", got)
+	}
+	if got := lines[1]; got["message"] != "rotation.failed" || got["error_code"] != "ERR_CREDENTIALS_REJECTED" || got["current_ok"] != "false" || got["critical"] != true || got["level"] != "ERROR" || got["version_id"] != "v-2" {
+		t.Errorf("%v", got)
+	}
+	metrics := metricLines(t, lines)
+	if len(metrics) != 2 || metrics[0].values["RotationFailed"] != 1.0 {
+		t.Fatalf("%+v", metrics)
+	}
+	if last := lines[len(lines)-1]; last["message"] != "step" || last["error"] != "ERR_CREDENTIALS_REJECTED: x" {
+		t.Errorf("%v", last)
+	}
+}
+
+func TestAStepThatSucceedsCountsNoFailure(t *testing.T) {
+	lines := written(t, report.Config{}, func(r *report.Run) { r.RotationDone(rotate.SetSecret, nil) })
+	if metrics := metricLines(t, lines); len(metrics) != 1 || metrics[0].values["RotationFailed"] != 0.0 {
+		t.Errorf("%+v", metrics)
+	}
+}
