@@ -109,7 +109,7 @@ func TestSeamWritesOnceMoreWhenAnotherWriterWasThere(t *testing.T) {
 	seam(t, func(in *installation) {
 		in.sweep()
 		met := false
-		in.aws.OnCall(func(op awstest.Op, name string) {
+		in.aws.OnCall(func(op awstest.Op, _ string) {
 			if op == awstest.PutParameter && !met {
 				met = true
 				_, err := in.aws.ChangeParameter("/oauth/"+seamShop+"/access_token", "by hand")

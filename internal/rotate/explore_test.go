@@ -211,7 +211,7 @@ func (tl tale) check(h *harness, r *awstest.Rotation, old string) {
 		}
 	}
 	token, rec := h.published()
-	if rec == nil || rec.Credential != current && !(tl.deadPair && rec.Current == current) {
+	if standIn := tl.deadPair && rec != nil && rec.Current == current; rec == nil || rec.Credential != current && !standIn {
 		h.t.Errorf("the published token comes from %v, AWSCURRENT is %s", rec, current)
 	}
 	alive := h.provider.Validate(token)
@@ -249,10 +249,10 @@ func (x *explorer) walk(schedule []crash, stands int) {
 	}
 	for n := 0; n <= calls && calls > 0 && !x.t.Failed(); n++ {
 		last, next := crash{n, true}, crash{n + 1, false}
-		switch {
-		case n == 0:
+		switch n {
+		case 0:
 			x.step(schedule, next, stands)
-		case n == calls:
+		case calls:
 			x.step(schedule, last, stands)
 		default:
 			x.step(schedule, last, 2*stands)

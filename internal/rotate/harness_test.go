@@ -3,6 +3,7 @@ package rotate_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -301,8 +302,8 @@ func (h *harness) fails(r *awstest.Rotation, s rotate.Step, code rotate.Code) *r
 
 func (h *harness) isError(err error, code rotate.Code) *rotate.Error {
 	h.t.Helper()
-	e, ok := err.(*rotate.Error)
-	if !ok || e.Code != code {
+	var e *rotate.Error
+	if !errors.As(err, &e) || e.Code != code {
 		h.t.Fatalf("error %v, want %s", err, code)
 	}
 	return e

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -51,7 +52,7 @@ func otherCases() []numbered {
 				wg.Go(func() {
 					step := rotate.Steps()[i%4]
 					if err := h.invoke(context.Background(), event(string(step), h.secret().ARN, r.Token)); err != nil {
-						if e := err.(*rotate.Error); e.Code != rotate.CodeStateConflict && e.Code != rotate.CodeVersionNotPending {
+						if e := (*rotate.Error)(nil); !errors.As(err, &e) || e.Code != rotate.CodeStateConflict && e.Code != rotate.CodeVersionNotPending {
 							t.Errorf("%s: %v", step, err)
 						}
 					}

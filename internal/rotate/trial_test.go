@@ -3,7 +3,6 @@ package rotate_test
 import (
 	"context"
 	"crypto/x509"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -315,7 +314,7 @@ func TestNewTellsEveryFault(t *testing.T) {
 	if err == nil || strings.Count(err.Error(), "\n") != 6 {
 		t.Errorf("%v", err)
 	}
-	if _, err := connection.Parse(shop, oauth.NewSecret(fmt.Sprint(`{"provider":"nobody"}`)), catalogue(), connection.Options{}); err == nil {
+	if _, err := connection.Parse(shop, oauth.NewSecret(`{"provider":"nobody"}`), catalogue(), connection.Options{}); err == nil {
 		t.Error("an unknown provider is known")
 	}
 }
