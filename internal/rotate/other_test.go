@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -40,7 +41,7 @@ func otherCases() []numbered {
 				}
 			}
 		}},
-		{n: 69, says: "the template", file: "../archtest/imports.go", holds: "{\"internal/rotate\", "},
+		{n: 69, says: "the calls are those that the role allows, and no other", run: leastPrivilege},
 		{n: 70, says: "fifty at once, on one secret and on many", run: func(t *testing.T) {
 			h := newHarness(t, coexisting())
 			h.sweep()
@@ -69,6 +70,45 @@ func otherCases() []numbered {
 		{n: 72, says: "the calls are made of a third party's Secrets Manager too", file: "../smsecret/versions_test.go", holds: "CHAVEIRO_MOTO_URL"},
 		{n: 73, says: "an event of any kind is read without a panic", file: "other_test.go", holds: "func FuzzParseEvent("},
 		{n: 74, says: "random interleavings", file: "machine_test.go", holds: "func TestMachine("},
+	}
+}
+
+// leastPrivilege is what the policies of the template have to allow, and must not go beyond: the calls of rotations that go well, are refused, are
+// cut off and rolled back.
+func leastPrivilege(t *testing.T) {
+	allowed := []awstest.Op{
+		awstest.DescribeSecret, awstest.GetSecretValue, awstest.PutSecretValue, awstest.UpdateSecretVersionStage, // with AllowRotationLambdaArn
+		awstest.GetParameters, awstest.GetParameter, awstest.DescribeParameters, awstest.PutParameter, awstest.DeleteParameters,
+	}
+	used := map[awstest.Op]bool{}
+	note := func(h *harness) {
+		for op := range h.aws.Counts() {
+			used[op] = true
+			if !slices.Contains(allowed, op) {
+				t.Errorf("%s is called", op)
+			}
+		}
+	}
+	h, r := pending(t, kiwify(oauthtest.Settings{Evicts: true}), nil)
+	h.aws.ResetCalls()
+	h.provider.InjectFor("client-old", oauthtest.Status(503))
+	h.steps(r, rotate.CreateSecret, rotate.TestSecret, rotate.FinishSecret)
+	note(h)
+	h.aws.ResetCalls()
+	h.stage(pairOf("unknown"))
+	_ = h.rotate()
+	note(h)
+	h, r, _ = cutOff(t, generic(oauthtest.Settings{}))
+	_, err := h.aws.WriteParameter("/oauth/"+shop+"/refresh_failure", awstest.ParameterWrite{Type: "String", Value: "x", Description: "{}"})
+	h.must(err)
+	h.provider.Remove("client-new")
+	h.aws.ResetCalls()
+	h.fails(r, rotate.FinishSecret, rotate.CodeRolledBack)
+	note(h)
+	for _, op := range allowed {
+		if !used[op] {
+			t.Errorf("%s is never called: it need not be allowed", op)
+		}
 	}
 }
 
@@ -112,7 +152,7 @@ func canary(t *testing.T) {
 		out.WriteString(h.printed())
 		fmt.Fprintf(&out, "%v %+v %v", h.aws, h.driver, h.provider)
 	}
-	echo := "you sent " + strings.Join(append(forms(secretOf("new")), rotationToken), " ")
+	echo := "you sent " + strings.Join(forms(secretOf("new")), " ") // the provider never hears of the RotationToken
 	play(func(*harness) {}, pairOf("new"))
 	play(func(*harness) {}, pairOf("unknown"))
 	for _, status := range []int{200, 302, 400, 401, 403, 500} {
