@@ -1,6 +1,6 @@
 // Package rotate makes a change of credentials safe: a person stages a new pair, and it goes live only after it has proved itself (contract.md
 // section 6). It is the four steps that Secrets Manager invokes, each a function that opens with its cases: createSecret in create.go,
-// setSecret in set.go, testSecret in test.go, finishSecret in finish.go. Before each stands preflight; what was done by halves, whoever did it,
+// setSecret in set.go, testSecret in trial.go, finishSecret in finish.go. Before each stands preflight; what was done by halves, whoever did it,
 // is brought to an end in reconcile.go.
 //
 // What holds throughout: versions are read by id, AWSCURRENT moves by compare-and-swap, a permanent failure takes AWSPENDING off, and the same
