@@ -11,17 +11,29 @@ GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.9.0
 SAM_VERSION           := 1.170.0
 MOTO_VERSION          := 5.2.1
+CHECKOV_VERSION       := 3.3.30
+AWSCLI_VERSION        := 1.46.3
 
 FUZZTIME       ?= 20s
 COVER_LIMIT    := 90
 COVER_PACKAGES := ./pkg/oauth ./internal/renew ./internal/refresh
 
-# Each may be given on the command line to use one that is installed elsewhere: make test VENV=... VENV_READY= GOLANGCI_LINT=... GOVULNCHECK=...
+# Each may be given on the command line to use one that is installed elsewhere: make test VENV=... VENV_READY= GOLANGCI_LINT=... GOVULNCHECK=... CHECKOV=...
 TOOLS         := $(CURDIR)/.tools
 GOLANGCI_LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
 GOVULNCHECK   := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
 VENV          := $(TOOLS)/py
 VENV_READY    := $(VENV)/.ready-sam-$(SAM_VERSION)-moto-$(MOTO_VERSION)
+CHECKOV       := $(TOOLS)/checkov-$(CHECKOV_VERSION)/bin/checkov
+
+# What internal/readers runs the README's commands and snippets with. The npm packages are those of its package-lock.json.
+AWSCLI         := $(TOOLS)/aws/bin/aws
+AWSCLI_READY   := $(TOOLS)/aws/.ready-$(AWSCLI_VERSION)
+NODE_MODULES   := $(TOOLS)/readers/node_modules
+READERS_READY  := $(NODE_MODULES)/.package-lock.json
+READERS_SOURCE := internal/readers/testdata/node
+
+SAM_HERE := $(shell command -v sam 2>/dev/null)
 
 MOTO = scripts/with-moto '$(VENV)/bin/moto_server'
 RIE  = $(wildcard $(VENV)/lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-$(if $(filter aarch64,$(shell uname -m)),arm64,x86_64))
@@ -34,18 +46,35 @@ help: ## this list
 demo: ## the whole system on this machine, explained step by step; needs Go and make only
 	@go run -buildvcs=false ./cmd/demo
 
+# The program is built first and then started, not run by `go run`, which would leave it behind when it is told to end.
+.PHONY: local
+local: ## the demo's world keeps running, for sam local invoke and the aws command line; PORT=5610, HOST=
+	@go build -buildvcs=false -o .build/demo ./cmd/demo
+	@exec .build/demo local $(if $(PORT),-port '$(PORT)') $(if $(HOST),-host '$(HOST)')
+
+.PHONY: invoke
+invoke: ## the function with an event file, against a make local, without Docker; EVENT=events/refresher/schedule.json
+	@go build -buildvcs=false -o .build/demo ./cmd/demo
+	@exec .build/demo invoke $(if $(PORT),-port '$(PORT)') '$(EVENT)'
+
+.PHONY: build
+build: $(if $(SAM_HERE),,$(VENV_READY)) ## sam build, with the settings of a deployment; ARGS='--config-env x86_64'
+	@go build -o /dev/null ./functions/...
+	@scripts/with-build-flags '$(or $(SAM_HERE),$(VENV)/bin/sam)' build $(ARGS)
+
 .PHONY: check
 check: ## the quick part, under 20 s: format, vet, build, unit tests, import table
 	@scripts/gofmt
 	@go vet ./...
 	@go build -buildvcs=false ./...
 	@go test -short -timeout 2m ./...
-	@echo 'check: passed; left to make test: end to end, race detector, lint, govulncheck, moto, the runtime emulator, coverage, demo'
+	@echo 'check: passed; left to make test: end to end, race detector, the long run at full size, lint, govulncheck, moto, the runtime emulator, SAM, coverage, demo'
 
 .PHONY: test
 test: tools ## everything, set-up included; the last lines say what ran and what was left out
-	@GOLANGCI_LINT='$(GOLANGCI_LINT)' GOVULNCHECK='$(GOVULNCHECK)' VENV='$(VENV)' \
-		COVER_LIMIT='$(COVER_LIMIT)' COVER_PACKAGES='$(COVER_PACKAGES)' MAKE='$(MAKE)' scripts/test
+	@GOLANGCI_LINT='$(GOLANGCI_LINT)' GOVULNCHECK='$(GOVULNCHECK)' VENV='$(VENV)' CHECKOV='$(CHECKOV)' \
+		COVER_LIMIT='$(COVER_LIMIT)' COVER_PACKAGES='$(COVER_PACKAGES)' MAKE='$(MAKE)' \
+		AWSCLI='$(AWSCLI)' NODE_MODULES='$(NODE_MODULES)' scripts/test
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## golangci-lint with .golangci.yml
@@ -67,17 +96,38 @@ moto: $(VENV_READY) ## the tests that need moto: the conformance suite of the st
 e2e: $(VENV_READY) ## the built function with each event, under the Lambda runtime emulator, against moto
 	@CHAVEIRO_RIE='$(RIE)' $(MOTO) go test -count=1 -v ./internal/lambdatest ./internal/e2e
 
+.PHONY: bench
+bench: $(VENV_READY) ## speed, size and memory against floors, one table, about 3 min; BENCH=-quick for a try
+	@go run -buildvcs=false ./cmd/bench -python '$(VENV)/bin/python' $(BENCH)
+
+.PHONY: readers
+readers: $(AWSCLI_READY) $(READERS_READY) ## the README's commands and reading snippets, each in its own language
+	@CHAVEIRO_AWS='$(AWSCLI)' CHAVEIRO_NODE_MODULES='$(NODE_MODULES)' go test -count=1 -v ./internal/readers
+
+.PHONY: sam
+sam: $(VENV_READY) $(CHECKOV) ## the template and sam: validate, cfn-lint, checkov, two builds, sam local invoke of every event
+	@SAM_CLI_TELEMETRY=0 '$(VENV)/bin/sam' validate --lint
+	@'$(VENV)/bin/cfn-lint' template.yaml
+	@'$(VENV)/bin/python' scripts/checkov.py '$(CHECKOV)' template.yaml
+	@built=$$(mktemp -d "$${TMPDIR:-/tmp}/sam-build.XXXXXX"); trap 'rm -rf "$$built"' EXIT; \
+	scripts/with-build-flags scripts/sam-build-twice '$(VENV)/bin/sam' "$$built"; \
+	scripts/sam-local '$(VENV)/bin/sam' "$$built/one" go test -count=1 -v -run TestSAM ./internal/e2e
+
+.PHONY: soak
+soak: ## the long run of make test for months, with three seeds and more faults, about an hour; SOAK='-seed 7 -seeds 1'
+	@go test -count=1 -v -timeout 6h ./internal/longrun -soak $(SOAK) | { grep -v '^=== ' || true; }
+
 .PHONY: hooks
 hooks: ## install the pre-commit hook (under 5 s a commit)
 	@hooks=$$(git rev-parse --git-path hooks); mkdir -p "$$hooks"; \
 	install -m 755 scripts/pre-commit "$$hooks/pre-commit"; echo "installed $$hooks/pre-commit"
 
 .PHONY: tools
-tools: $(GOLANGCI_LINT) $(GOVULNCHECK) $(VENV_READY) ## what test needs, once, into .tools: linter, govulncheck, moto, runtime emulator
+tools: $(GOLANGCI_LINT) $(GOVULNCHECK) $(VENV_READY) $(CHECKOV) $(AWSCLI_READY) $(READERS_READY) ## what test needs, once, into .tools: linter, govulncheck, SAM, moto, checkov, the AWS command line, npm packages
 
 .PHONY: clean
-clean: ## remove what was built and what make installed (.build, .tools)
-	@rm -rf .build .tools
+clean: ## remove what was built and what make installed (.aws-sam, .build, .tools)
+	@rm -rf .aws-sam .build .tools
 
 $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint:
 	@echo 'installing golangci-lint $(GOLANGCI_LINT_VERSION), once (a minute or two)'
@@ -92,3 +142,22 @@ $(TOOLS)/py/.ready-sam-$(SAM_VERSION)-moto-$(MOTO_VERSION):
 	@rm -rf '$(@D)'; mkdir -p '$(dir $(@D))'; python3 -m venv '$(@D)'
 	@'$(@D)/bin/pip' install --quiet --disable-pip-version-check 'aws-sam-cli==$(SAM_VERSION)' 'moto[server]==$(MOTO_VERSION)'
 	@touch '$@'
+
+# In an environment of its own: it wants other versions of what SAM brings.
+$(TOOLS)/checkov-$(CHECKOV_VERSION)/bin/checkov:
+	@echo 'installing checkov $(CHECKOV_VERSION) into a virtual environment, once (half a minute)'
+	@rm -rf '$(patsubst %/bin,%,$(@D))'; mkdir -p '$(TOOLS)'; python3 -m venv '$(patsubst %/bin,%,$(@D))'
+	@'$(@D)/pip' install --quiet --disable-pip-version-check 'checkov==$(CHECKOV_VERSION)'
+
+$(AWSCLI_READY):
+	@echo 'installing the AWS command line $(AWSCLI_VERSION) into a virtual environment, once (half a minute)'
+	@rm -rf '$(@D)'; mkdir -p '$(dir $(@D))'; python3 -m venv '$(@D)'
+	@'$(@D)/bin/pip' install --quiet --disable-pip-version-check 'awscli==$(AWSCLI_VERSION)'
+	@touch '$@'
+
+# Without npm nothing is installed; the tests that need it say so and are left out.
+$(READERS_READY): $(READERS_SOURCE)/package.json $(READERS_SOURCE)/package-lock.json
+	@if ! command -v npm >/dev/null; then echo 'npm is not installed: the Node snippets of the README are left out'; exit 0; fi; \
+	echo 'installing the npm packages of the README'"'"'s Node snippets, once'; \
+	mkdir -p '$(TOOLS)/readers'; cp $^ '$(TOOLS)/readers'; cd '$(TOOLS)/readers'; \
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error; touch '$@'

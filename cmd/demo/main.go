@@ -1,19 +1,21 @@
 // Command demo shows the whole system on this machine: the real function binary on a Lambda Runtime API, with stand-ins for AWS's stores and
-// for two providers on loopback. It needs nothing but Go, and ends with status 0 only if everything was as it should be.
+// for two providers on loopback. It needs nothing but Go.
+//
+//	demo                  tells a story and ends with status 0 only if everything was as it should be (make demo)
+//	demo local            keeps the stand-ins running on fixed ports, for sam local invoke, the aws command line and demo invoke (make local)
+//	demo invoke EVENT     builds the function and invokes it with an event file, against a running demo local (make invoke)
 package main
 
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
-
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/renew"
 )
 
 // The demo's three connections.
@@ -27,171 +29,31 @@ const schedule = "events/refresher/schedule.json"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	d := &demo{out: os.Stdout, now: time.Now}
-	if err := d.run(ctx); err != nil {
-		fmt.Fprintf(os.Stderr, "\ndemo: %v\n", err)
-		stop()
+	err := command(ctx, os.Args[1:], os.Stdout)
+	stop()
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintf(os.Stderr, "\n%v\n", err)
 		os.Exit(1)
 	}
 }
 
-// run tells the story. Each chapter changes the world, invokes the function and compares.
-func (d *demo) run(ctx context.Context) (err error) {
-	d.title("chaveiro: a demonstration on this machine, without AWS")
-	dir, err := os.MkdirTemp("", "chaveiro-demo-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	d.say("Building functions/refresher as it is deployed (the first time this takes a minute) …")
-	if d.world, err = openWorld(); err != nil {
-		return err
-	}
-	defer d.world.close()
-	if d.function, err = d.world.startFunction(ctx, dir); err != nil {
-		return err
-	}
-	defer d.function.Close()
-	d.say("Running: the function on a Lambda Runtime API; Secrets Manager and SSM, Hotmart and Kiwify as stand-ins on loopback.")
-	for _, chapter := range []func(context.Context) error{d.firstTokens, d.timePasses, d.newPair, d.mended} {
-		if err := chapter(ctx); err != nil {
-			return err
+// command runs what the arguments ask for.
+func command(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) == 0 {
+		d := &demo{out: out, now: time.Now}
+		if err := d.run(ctx); err != nil {
+			return fmt.Errorf("demo: %w", err)
 		}
+		return nil
 	}
-	return d.verdict()
-}
-
-// firstTokens creates three secrets, one with a wrong client_secret.
-func (d *demo) firstTokens(ctx context.Context) error {
-	w := d.world
-	d.chapter("Three secrets are created, and the schedule fires")
-	hot := newCredential(w.hotmart, "loja-a-client", "")
-	kiwi := newCredential(w.kiwify, "main-client", "acc-main")
-	d.lojaB = newCredential(w.kiwify, "loja-b-client", "acc-loja-b")
-	wrong := d.lojaB
-	wrong.secret = hot.secret // pasted from the wrong panel
-	if err := errors.Join(w.store(shop, "hotmart", w.hotmartURL, hot), w.store(course, "kiwify", w.kiwifyURL, kiwi),
-		w.store(typo, "kiwify", w.kiwifyURL, wrong)); err != nil {
-		return err
+	switch args[0] {
+	case "local":
+		return runLocal(ctx, args[1:], out)
+	case "invoke":
+		return runInvoke(ctx, args[1:], out)
+	default:
+		return fmt.Errorf("demo: %q is none of its commands: local, invoke, or nothing for the story", args[0])
 	}
-	d.say("  oauth/%s  a Hotmart pair (sent by HTTP Basic)", shop)
-	d.say("  oauth/%s     a Kiwify pair (sent in the form body)", course)
-	d.say("  oauth/%s   a Kiwify pair with the wrong client_secret pasted", typo)
-	result, logs, err := d.invoke(ctx)
-	if err != nil {
-		return err
-	}
-	d.expect("Hotmart and Kiwify tokens are published", refreshed(result, shop) && refreshed(result, course))
-	d.expect("both for the reason missing", reason(logs, shop) == "missing" && reason(logs, course) == "missing")
-	d.expect("the readers' parameters hold tokens that the providers accept", d.valid(shop) && d.valid(course))
-	d.expect("Kiwify's account id is published beside the token", d.value(course, refresh.KindAccount) == "acc-main")
-	d.expect("the third fails alone, and says why", failedWith(result, typo, "invalid_client"))
-	d.expect("no token is published for it", d.value(typo, refresh.KindToken) == "")
-	return nil
-}
-
-// timePasses lets 15 hours go by: a Kiwify token lives 24 h and is due after 9.6 to 14.4 h, a Hotmart token lives 48 h.
-func (d *demo) timePasses(ctx context.Context) error {
-	d.chapter("15 hours pass (the stored records are moved back, nobody sleeps)")
-	if err := d.world.letTimePass(15*time.Hour, shop, course, typo); err != nil {
-		return err
-	}
-	before := d.value(course, refresh.KindToken)
-	result, logs, err := d.invoke(ctx)
-	if err != nil {
-		return err
-	}
-	d.expect("Kiwify's token is renewed because it is due, 9 hours before its end", refreshed(result, course) && reason(logs, course) == "due")
-	d.expect("its parameter holds another token", d.value(course, refresh.KindToken) != before && d.valid(course))
-	d.expect("Hotmart's token stays: fresh, no request was made", fresh(result, shop) && d.world.hotmart.Total().TokenCalls == 1)
-	d.expect("the wrong pair is tried a second time", failedWith(result, typo, "invalid_client") && d.attempts(typo) == 2)
-	return nil
-}
-
-// newPair stores a new Hotmart pair and deletes the old one in the panel.
-func (d *demo) newPair(ctx context.Context) error {
-	w := d.world
-	d.chapter("A new Hotmart pair is stored with put-secret-value, the old one is deleted in the panel")
-	if err := w.store(shop, "hotmart", w.hotmartURL, newCredential(w.hotmart, "loja-a-client-2", "")); err != nil {
-		return err
-	}
-	w.hotmart.Remove("loja-a-client")
-	result, logs, err := d.invoke(ctx)
-	if err != nil {
-		return err
-	}
-	d.expect("Hotmart's token is renewed because the credential changed", refreshed(result, shop) && reason(logs, shop) == "credential_changed")
-	d.expect("it was minted by the new pair", d.valid(shop) && d.world.hotmart.Stats("loja-a-client-2").Minted == 1)
-	d.expect("Kiwify's token stays fresh", fresh(result, course))
-	d.expect("the wrong pair is not asked again so soon: backing off", failedWith(result, typo, "invalid_client") && d.attempts(typo) == 2)
-	return nil
-}
-
-// mended stores the right pair for the third connection.
-func (d *demo) mended(ctx context.Context) error {
-	d.chapter("The right client_secret is pasted for the third connection")
-	if err := d.world.store(typo, "kiwify", d.world.kiwifyURL, d.lojaB); err != nil {
-		return err
-	}
-	result, _, err := d.invoke(ctx)
-	if err != nil {
-		return err
-	}
-	d.expect("it has its token in the next run, without waiting", refreshed(result, typo) && d.valid(typo))
-	d.expect("its refresh_failure parameter is gone", d.value(typo, refresh.KindFailure) == "")
-	d.expect("nothing else was renewed", len(result.Refreshed) == 1 && len(result.Failed) == 0)
-	return nil
-}
-
-func refreshed(r refresh.Result, connection string) bool {
-	for _, e := range r.Refreshed {
-		if e.Connection == connection {
-			return true
-		}
-	}
-	return false
-}
-
-func fresh(r refresh.Result, connection string) bool {
-	for _, e := range r.Fresh {
-		if e.Connection == connection {
-			return true
-		}
-	}
-	return false
-}
-
-func failedWith(r refresh.Result, connection, code string) bool {
-	for _, e := range r.Failed {
-		if e.Connection == connection {
-			return e.Code == code
-		}
-	}
-	return false
-}
-
-// attempts that the failure record of a connection counts.
-func (d *demo) attempts(connection string) int {
-	p, _ := d.world.aws.Parameter(parameterName(connection, refresh.KindFailure))
-	f, err := renew.ParseFailure(p.Description)
-	if err != nil {
-		return 0
-	}
-	return f.Attempts
-}
-
-// value of a published parameter, "" when there is none. It is compared, never printed.
-func (d *demo) value(connection string, kind refresh.Kind) string {
-	p, _ := d.world.aws.Parameter(parameterName(connection, kind))
-	return p.Value.Reveal()
-}
-
-// valid reports whether the provider accepts the published token.
-func (d *demo) valid(connection string) bool {
-	provider := d.world.kiwify
-	if strings.HasPrefix(connection, "hotmart/") {
-		provider = d.world.hotmart
-	}
-	return provider.Validate(d.value(connection, refresh.KindToken))
 }

@@ -4,8 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -22,34 +26,53 @@ const (
 	parameterPrefix = "/oauth"
 )
 
-// world is everything around the function: AWS's two stores and two providers, all on loopback.
+// world is everything around the function: AWS's two stores and two providers.
 type world struct {
 	aws             *awstest.World
-	server          *awstest.Server
 	hotmart, kiwify *oauthtest.Provider
-	hotmartURL      string
+	storesURL       string
+	hotmartURL      string // of tokens
 	kiwifyURL       string
 	closers         []func()
 }
 
-func openWorld() (*world, error) {
-	w := &world{aws: &awstest.World{}, hotmart: oauthtest.Hotmart(oauthtest.Options{}), kiwify: oauthtest.Kiwify(oauthtest.Options{})}
-	server, err := w.aws.Listen("127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	w.server = server
-	w.closers = append(w.closers, func() { _ = server.Close() })
-	for provider, url := range map[*oauthtest.Provider]*string{w.hotmart: &w.hotmartURL, w.kiwify: &w.kiwifyURL} {
-		base, closer, err := provider.Listen("")
+func newWorld() *world {
+	return &world{aws: &awstest.World{}, hotmart: oauthtest.Hotmart(oauthtest.Options{}), kiwify: oauthtest.Kiwify(oauthtest.Options{})}
+}
+
+// openWorld serves a new world on free ports of loopback.
+func openWorld(ctx context.Context) (*world, error) {
+	w := newWorld()
+	var bases [3]string
+	for i, handler := range []http.Handler{w.aws, w.hotmart, w.kiwify} {
+		address, err := w.serve(ctx, handler, "127.0.0.1:0")
 		if err != nil {
 			w.close()
 			return nil, err
 		}
-		*url = base + provider.TokenPath()
-		w.closers = append(w.closers, closer)
+		bases[i] = "http://" + address
 	}
+	w.storesURL, w.hotmartURL, w.kiwifyURL = bases[0], bases[1]+w.hotmart.TokenPath(), bases[2]+w.kiwify.TokenPath()
 	return w, nil
+}
+
+// serve answers on an address until the world is closed, and returns the address that it got.
+func (w *world) serve(ctx context.Context, handler http.Handler, address string) (string, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return "", err
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(listener) // ends with close
+	}()
+	w.closers = append(w.closers, func() {
+		_ = server.Close()
+		<-done
+	})
+	return listener.Addr().String(), nil
 }
 
 func (w *world) close() {
@@ -74,14 +97,30 @@ func newCredential(p *oauthtest.Provider, id, account string) credential {
 
 // store writes a connection's secret, as `aws secretsmanager put-secret-value` does.
 func (w *world) store(connection, provider, endpoint string, c credential) error {
-	document, err := json.Marshal(map[string]string{
-		"provider": provider, "client_id": c.id, "client_secret": c.secret.Reveal(), "token_endpoint": endpoint,
-	})
+	document, err := c.document(provider, endpoint)
 	if err != nil {
 		return err
 	}
 	_, err = w.aws.PutSecret(secretPrefix+connection, string(document))
 	return err
+}
+
+// document is the connection document (contract.md section 1). It holds the client_secret.
+func (c credential) document(provider, endpoint string) ([]byte, error) {
+	return json.Marshal(map[string]string{
+		"provider": provider, "client_id": c.id, "client_secret": c.secret.Reveal(), "token_endpoint": endpoint,
+	})
+}
+
+// storeThree creates the three connections, one with a wrong client_secret, and returns the right pair of that one.
+func (w *world) storeThree() (right credential, err error) {
+	hot := newCredential(w.hotmart, "loja-a-client", "")
+	kiwi := newCredential(w.kiwify, "main-client", "acc-main")
+	right = newCredential(w.kiwify, "loja-b-client", "acc-loja-b")
+	wrong := right
+	wrong.secret = hot.secret // pasted from the wrong panel
+	return right, errors.Join(w.store(shop, "hotmart", w.hotmartURL, hot), w.store(course, "kiwify", w.kiwifyURL, kiwi),
+		w.store(typo, "kiwify", w.kiwifyURL, wrong))
 }
 
 // letTimePass moves every record back, as if the given time had passed. Nothing sleeps.
@@ -130,16 +169,16 @@ func parameterName(connection string, kind refresh.Kind) string {
 	return parameterPrefix + "/" + connection + "/" + string(kind)
 }
 
-// startFunction builds the deployed binary and starts it on a Lambda Runtime API.
-func (w *world) startFunction(ctx context.Context, dir string) (*lambdatest.Function, error) {
-	bootstrap, err := lambdatest.Build(ctx, "functions/refresher", dir)
+// startFunction builds a function as it is deployed, into dir, and starts it on a Lambda Runtime API with AWS's stores at storesURL.
+func startFunction(ctx context.Context, name, dir, storesURL string) (*lambdatest.Function, error) {
+	bootstrap, err := lambdatest.Build(ctx, filepath.Join("functions", name), dir)
 	if err != nil {
 		return nil, err
 	}
-	return lambdatest.Start(ctx, lambdatest.Config{Bootstrap: bootstrap, Name: "chaveiro-refresher", Timeout: 60 * time.Second, Env: map[string]string{
+	return lambdatest.Start(ctx, lambdatest.Config{Bootstrap: bootstrap, Name: "chaveiro-" + name, Timeout: 60 * time.Second, Env: map[string]string{
 		"SECRET_PREFIX": secretPrefix, "PARAMETER_PREFIX": parameterPrefix, "STACK_NAME": "chaveiro", "MAX_WRITES_PER_SECOND": "3",
 		"AWS_REGION": awstest.Region, "AWS_ACCESS_KEY_ID": "demo", "AWS_SECRET_ACCESS_KEY": "demo", "AWS_SAM_LOCAL": "true",
-		"AWS_ENDPOINT_URL_SSM": w.server.URL, "AWS_ENDPOINT_URL_SECRETS_MANAGER": w.server.URL,
+		"AWS_ENDPOINT_URL_SSM": storesURL, "AWS_ENDPOINT_URL_SECRETS_MANAGER": storesURL,
 	}})
 }
 

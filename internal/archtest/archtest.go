@@ -33,7 +33,7 @@ type tree struct {
 	module string
 	fset   *token.FileSet
 	files  []*source
-	events []string // paths of events/**/*.json
+	events []string // paths of events/*/**/*.json; a file beside the folders is the environment of local runs
 	broken []Violation
 }
 
@@ -86,7 +86,7 @@ func load(root string) (*tree, error) {
 			return filepath.SkipDir
 		case entry.IsDir():
 			return nil
-		case strings.HasPrefix(rel, "events/") && path.Ext(rel) == ".json":
+		case strings.HasPrefix(rel, "events/") && path.Dir(rel) != "events" && path.Ext(rel) == ".json":
 			t.events = append(t.events, rel)
 		case path.Ext(rel) == ".go":
 			return t.parse(rel)

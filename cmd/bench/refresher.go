@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"chaveiro/internal/awstest"
+	"chaveiro/internal/provider"
+	"chaveiro/internal/refresh"
+	"chaveiro/internal/report"
+	"chaveiro/internal/smsecret"
+	"chaveiro/internal/ssmstore"
+	"chaveiro/pkg/oauth"
+)
+
+// refresher is what functions/refresher wires, with a clock that can be moved on: so that tokens come due without waiting.
+type refresher struct {
+	config   refresh.Config
+	reporter *report.Reporter
+	ahead    time.Duration // of the clock of this machine
+}
+
+// wiring is what a refresher is made of.
+type wiring struct {
+	secrets    smsecret.API
+	parameters ssmstore.API
+	network    http.RoundTripper // nil: the real one of pkg/oauth
+	logs       io.Writer
+	change     func(*refresh.Config) // nil: the defaults
+}
+
+func newRefresher(w wiring) (*refresher, error) {
+	r := new(refresher)
+	now := time.Now
+	moved := func() time.Time { return now().Add(r.ahead) }
+	secrets, err1 := smsecret.New(smsecret.Config{Client: w.secrets, Prefix: secretPrefix})
+	parameters, err2 := ssmstore.New(ssmstore.Config{Client: w.parameters, Prefix: parameterPrefix, KMSKeyID: "alias/aws/ssm"})
+	catalogue, err3 := provider.Load()
+	client, err4 := oauth.New(oauth.Config{AllowLoopback: true, Transport: w.network, Now: moved})
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return nil, err
+	}
+	r.config = refresh.Config{
+		Secrets: secrets, Parameters: parameters, Exchanger: client, Catalogue: catalogue,
+		SecretPrefix: secretPrefix, Region: awstest.Region, AllowLoopback: true, Now: moved,
+	}
+	if w.change != nil {
+		w.change(&r.config)
+	}
+	r.reporter = report.New(report.Config{Out: w.logs, Stack: "bench", Now: moved})
+	return r, nil
+}
+
+// sweep does what the function does with the event of its schedule, from the bytes of the event to those of the result.
+func (r *refresher) sweep(ctx context.Context) (refresh.Result, error) {
+	ctx, cancel := context.WithDeadline(ctx, r.config.Now().Add(lambdaTimeout)) // by the clock that the run goes by
+	defer cancel()
+	call, err := refresh.ParseCall([]byte(`{}`))
+	if err != nil {
+		return refresh.Result{}, err
+	}
+	run := r.reporter.Run("bench")
+	config := r.config
+	config.Observe = run.Observe
+	one, err := refresh.New(config)
+	if err != nil {
+		return refresh.Result{}, err
+	}
+	result, err := one.Run(ctx, call)
+	run.Done(result, err)
+	if err != nil {
+		return refresh.Result{}, err
+	}
+	_, err = json.Marshal(result)
+	return result, err
+}
+
+// lambdaTimeout is the function's Timeout in the template for a period of five minutes.
+const lambdaTimeout = 270 * time.Second
+
+// sweepAll is a sweep that must renew the given number of tokens and nothing else.
+func (r *refresher) sweepAll(ctx context.Context, tokens int) error {
+	result, err := r.sweep(ctx)
+	if err != nil {
+		return err
+	}
+	if c := result.Counts; c.Refreshed != tokens || c.Failed+c.Deferred > 0 {
+		return fmt.Errorf("a sweep renewed %d of %d tokens (%d failed, %d deferred%s)", c.Refreshed, tokens, c.Failed, c.Deferred, firstTrouble(result))
+	}
+	return nil
+}
+
+// firstTrouble is what became of the first connection that was not renewed.
+func firstTrouble(result refresh.Result) string {
+	switch {
+	case len(result.Failed) > 0:
+		return ": " + result.Failed[0].Message
+	case len(result.Deferred) > 0:
+		return ": " + result.Deferred[0].Reason
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"go.yaml.in/yaml/v3"
+)
+
+// prefixParameter is the parameter Prefix of template.yaml, of which both SECRET_PREFIX and PARAMETER_PREFIX are made.
+func prefixParameter(t *testing.T) (accepts func(string) bool) {
+	t.Helper()
+	raw, err := os.ReadFile("../../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var template struct {
+		Parameters struct {
+			Prefix struct {
+				AllowedPattern string `yaml:"AllowedPattern"`
+				MaxLength      int    `yaml:"MaxLength"`
+			} `yaml:"Prefix"`
+		} `yaml:"Parameters"`
+	}
+	if err := yaml.Unmarshal(raw, &template); err != nil {
+		t.Fatal(err)
+	}
+	p := template.Parameters.Prefix
+	if !strings.HasPrefix(p.AllowedPattern, "^") || !strings.HasSuffix(p.AllowedPattern, "$") || p.MaxLength == 0 {
+		t.Fatalf("the pattern of Prefix is %q, its length %d", p.AllowedPattern, p.MaxLength)
+	}
+	pattern := regexp.MustCompile(p.AllowedPattern)
+	return func(value string) bool { return len(value) <= p.MaxLength && pattern.MatchString(value) }
+}
+
+// starts reports whether the function would start with a prefix.
+func starts(t *testing.T, prefix string) bool {
+	t.Helper()
+	_, err := wire(t.Context(), environ("SECRET_PREFIX", prefix+"/", "PARAMETER_PREFIX", "/"+prefix))
+	return err == nil
+}
+
+func TestTheTemplateRefusesEveryPrefixThatTheFunctionRefuses(t *testing.T) {
+	accepts := prefixParameter(t)
+	for _, good := range []string{
+		"oauth", "OAuth", "prod/oauth", "a", "s", "aw", "ss", "a/ws", "s/sm", "aw/s", "away", "ssh", "sales", "apps", "b/aws", "x/ssm", "_aws", ".ssm", "-aws",
+		"0aws", "team-1.tokens_eu", "a1", "a/b/c/d/e/f/g/h/i/j",
+	} {
+		if !accepts(good) || !starts(t, good) {
+			t.Errorf("%q: the template accepts it: %v, the function starts: %v", good, accepts(good), starts(t, good))
+		}
+	}
+	for _, bad := range []string{
+		"", "/", "/oauth", "oauth/", "a//b", "aws", "AWS", "aWs", "aws/oauth", "awsome", "Aws-tokens", "ssm", "SSM", "ssmtokens", "sSm/x", "o auth", "oauth ", "\toauth",
+		"oauth\n", "o*", "o?", "${AWS::StackName}", "o:auth", "oáuth", "o$", `o\`, `o"`, "o'", "<o>", "o,p", "a/b/c/d/e/f/g/h/i/j/k",
+	} {
+		if accepts(bad) || starts(t, bad) {
+			t.Errorf("%q: the template accepts it: %v, the function starts: %v", bad, accepts(bad), starts(t, bad))
+		}
+	}
+	// Narrower on purpose: a prefix longer than anybody needs leaves too little of a parameter's name to the connection.
+	if long := strings.Repeat("o", 101); accepts(long) {
+		t.Error("the template accepts a prefix of 101 characters")
+	}
+}
+
+// TestThePatternOfThePrefixIsExact tries every text of up to four of the signs on which the pattern turns.
+func TestThePatternOfThePrefixIsExact(t *testing.T) {
+	accepts := prefixParameter(t)
+	tried, accepted := 0, 0
+	var try func(text string)
+	try = func(text string) {
+		_, err := readConfig(environ("SECRET_PREFIX", text+"/", "PARAMETER_PREFIX", "/"+text))
+		if got, want := accepts(text), err == nil; got != want {
+			t.Fatalf("%q: the template accepts it: %v, the function: %v", text, got, want)
+		}
+		tried++
+		if err == nil {
+			accepted++
+		}
+		if len(text) < 4 {
+			for _, sign := range "aAwWsSmMb/-*" {
+				try(text + string(sign))
+			}
+		}
+	}
+	try("")
+	if tried < 20_000 || accepted < 5_000 || accepted == tried {
+		t.Errorf("tried %d, accepted %d", tried, accepted)
+	}
+}
+
+// TestAnEmptyEndpointIsNone: the template declares the SDK's two variables and leaves them empty, and the function then speaks to AWS.
+func TestAnEmptyEndpointIsNone(t *testing.T) {
+	t.Setenv("AWS_REGION", "sa-east-1")
+	endpoints := func() []string {
+		t.Helper()
+		aws, err := awsconfig.LoadDefaultConfig(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var found []string
+		for _, base := range []*string{ssm.NewFromConfig(aws).Options().BaseEndpoint, secretsmanager.NewFromConfig(aws).Options().BaseEndpoint} {
+			if base != nil {
+				found = append(found, *base)
+			}
+		}
+		return found
+	}
+	for _, c := range []struct {
+		value string
+		want  []string
+	}{
+		{"", nil},
+		{"http://127.0.0.1:5610", []string{"http://127.0.0.1:5610", "http://127.0.0.1:5610"}},
+	} {
+		t.Setenv("AWS_ENDPOINT_URL_SSM", c.value)
+		t.Setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", c.value)
+		if got := endpoints(); !slices.Equal(got, c.want) {
+			t.Errorf("%q: the clients have the endpoints %q, want %q", c.value, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package readers_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// What the page says about sam, which cannot be run to its end without an AWS account, is held against the files that it would read.
+
+// wantConfigured checks that samconfig.toml tells a command of sam what its line on the page leaves out, and never the region.
+func wantConfigured(t *testing.T, command string, names ...string) {
+	t.Helper()
+	text := readFile(t, "samconfig.toml")
+	_, table, ok := strings.Cut(text, "\n[default."+command+".parameters]\n")
+	if !ok {
+		t.Fatalf("samconfig.toml has no [default.%s.parameters]", command)
+	}
+	table, _, _ = strings.Cut(table, "\n[")
+	for _, name := range names {
+		if !regexp.MustCompile(`(?m)^` + name + ` *= *\S`).MatchString(table) {
+			t.Errorf("samconfig.toml does not tell sam %s its %s", command, name)
+		}
+	}
+	if !strings.Contains(table, `stack_name = "chaveiro"`) {
+		t.Errorf("samconfig.toml names another stack for sam %s than the page", command)
+	}
+	if regexp.MustCompile(`(?m)^region\b`).MatchString(text) {
+		t.Error("samconfig.toml holds a region")
+	}
+}
+
+// wantParameters checks overrides as sam deploy takes them: the parameter exists, and its pattern takes the value.
+func wantParameters(t *testing.T, overrides ...string) {
+	t.Helper()
+	text := readFile(t, "template.yaml")
+	_, parameters, _ := strings.Cut(text, "\nParameters:\n")
+	for _, o := range overrides {
+		name, value, _ := strings.Cut(o, "=")
+		_, body, ok := strings.Cut(parameters, "  "+name+":\n")
+		if !ok {
+			t.Errorf("template.yaml has no parameter %s", name)
+			continue
+		}
+		m := regexp.MustCompile(`AllowedPattern: '([^']+)'`).FindStringSubmatch(body)
+		if m == nil || !regexp.MustCompile(m[1]).MatchString(value) {
+			t.Errorf("template.yaml does not take %s", o)
+		}
+	}
+}
+
+func wantInTemplate(t *testing.T, text string) {
+	t.Helper()
+	if !strings.Contains(readFile(t, "template.yaml"), text) {
+		t.Errorf("template.yaml does not have %q", text)
+	}
+}
+
+// wantStep checks that make test runs a command as one of its steps.
+func wantStep(t *testing.T, command string) {
+	t.Helper()
+	if !strings.Contains(readFile(t, "scripts/test"), command) {
+		t.Errorf("scripts/test does not run %s", command)
+	}
+}
+
+// wantRegion checks that the page sets the region under both names: sam (boto3) reads only AWS_DEFAULT_REGION, and the AWS command line
+// prefers AWS_REGION, which a person may have set to something else.
+func wantRegion(t *testing.T) {
+	t.Helper()
+	found := 0
+	for _, text := range shown(t) {
+		if _, set, ok := strings.Cut(text, "export "); ok && strings.Contains(set, "_REGION=") {
+			found++
+			if !strings.Contains(set, "AWS_REGION=sa-east-1") || !strings.Contains(set, "AWS_DEFAULT_REGION=sa-east-1") {
+				t.Errorf("%s: sets the region under one name only", text)
+			}
+		}
+	}
+	if found < 2 {
+		t.Errorf("the page sets the region %d times", found)
+	}
+}
