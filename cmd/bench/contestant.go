@@ -29,7 +29,7 @@ const contestantCommand = "contestant"
 
 // task is what a contestant does.
 type task struct {
-	tokens int // renewed in each pass
+	tokens int // renewed in each pass; of a rotation: steps
 	passes int // that are measured; one before them warms up
 }
 
@@ -41,9 +41,11 @@ func contestants() map[string]passesOf {
 	return map[string]passesOf{
 		"refresher":          refresherPasses,
 		"bare":               barePasses,
+		"rotator":            rotatorPasses,
 		"in-process/hotmart": func(ctx context.Context, t task) (samples, error) { return tapePasses(ctx, t, oauthtest.Hotmart) },
 		"in-process/kiwify":  func(ctx context.Context, t task) (samples, error) { return tapePasses(ctx, t, oauthtest.Kiwify) },
 		"in-process/bare":    bareTapePasses,
+		"in-process/rotator": rotatorTapePasses,
 	}
 }
 

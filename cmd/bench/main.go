@@ -62,6 +62,7 @@ func measurements() []measurement {
 		{"init", measureInit},
 		{"size", measureSize},
 		{"cpu", measureCPU},
+		{"rotation", measureRotation},
 		{"virtual", measureVirtual},
 	}
 }

@@ -67,7 +67,7 @@ func TestArgumentsThatMeanNothingAreRefused(t *testing.T) {
 }
 
 func TestPartsAreChosenByName(t *testing.T) {
-	for only, want := range map[string]string{"": "init,size,cpu,virtual", "cpu": "cpu", "virtual,init": "init,virtual"} {
+	for only, want := range map[string]string{"": "init,size,cpu,rotation,virtual", "cpu": "cpu", "virtual,init": "init,virtual"} {
 		parts, err := chosen(only)
 		if got := strings.Join(names(parts), ","); err != nil || got != want {
 			t.Errorf("-only %q: %s, %v; want %s", only, got, err, want)
@@ -255,9 +255,55 @@ func TestContestantsDoTheirWork(t *testing.T) {
 	}
 }
 
+// TestTheRotatorDoesItsWork runs it as the driver does, but in this process: every rotation then has ended, as many as the passes make.
+func TestTheRotatorDoesItsWork(t *testing.T) {
+	asked := task{tokens: 3 * stepsOf, passes: 2}
+	s, err := openOnLoopback(rotationsOf(asked))
+	must(t, err)
+	defer s.closeAll()
+	must(t, s.beginRotations(t.Context()))
+	if err := s.checkRotations(s.tenants, false); err == nil {
+		t.Error("the check takes rotations that have not ended")
+	}
+	for _, variable := range s.environment() {
+		if key, value, _ := strings.Cut(variable, "="); strings.HasPrefix(key, "AWS_") {
+			t.Setenv(key, value)
+		}
+	}
+	var out, log strings.Builder
+	if status := run(t.Context(), asked.argv("", "rotator")[1:], &out, &log); status != exitOK {
+		t.Fatalf("status %d: %s", status, log.String())
+	}
+	_, err = readTally([]byte(out.String()), asked)
+	must(t, err)
+	must(t, s.checkRotations(s.tenants, true))
+	if err := s.checkRotations(s.tenants-1, true); err == nil {
+		t.Error("the check takes more rotations than there should be")
+	}
+}
+
+func TestAStepIsComparedWithTheTemplate(t *testing.T) {
+	for name, c := range map[string]struct {
+		ours, template float64
+		verdict        string
+	}{
+		"twelve times less":            {100, 1200, verdictOK},
+		"a little more":                {101, 1200, verdictOver},
+		"a template that took no time": {100, 0, verdictOver},
+	} {
+		rows := rotationRows("here", []rival{{spent: samples{c.ours}}, {name: "template", spent: samples{c.template}}, {name: "other", spent: samples{1}}}, true)
+		if len(rows) != 2 || rows[0].verdict() != c.verdict || rows[1].verdict() != verdictNone {
+			t.Errorf("%s: %+v", name, rows)
+		}
+	}
+	if rows := rotationRows("here", []rival{{spent: samples{1}}}, true); len(rows) != 1 || rows[0].verdict() != verdictNone {
+		t.Errorf("without Python: %+v", rows)
+	}
+}
+
 func TestTheContestantsInProcessAskNothingNew(t *testing.T) {
-	for _, name := range []string{"in-process/hotmart", "in-process/kiwify", "in-process/bare"} {
-		spent, err := contestants()[name](t.Context(), task{tokens: 30, passes: 2})
+	for _, name := range []string{"in-process/hotmart", "in-process/kiwify", "in-process/bare", "in-process/rotator"} {
+		spent, err := contestants()[name](t.Context(), task{tokens: 32, passes: 2})
 		if err != nil || len(spent) != 2 {
 			t.Errorf("%s: %v, %v", name, spent, err)
 		}

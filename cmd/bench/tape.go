@@ -15,9 +15,12 @@ import (
 type tape struct {
 	fake http.RoundTripper
 
+	inTurn bool // a request that is made several times gets its answers in turn, and then from the first again; else always the last
+
 	playing atomic.Bool
 	mu      sync.RWMutex
-	answers map[string]recorded
+	answers map[string][]recorded
+	played  map[string]int // how often, of requests that get their answers in turn
 }
 
 type recorded struct {
@@ -27,7 +30,7 @@ type recorded struct {
 }
 
 func newTape(fake http.RoundTripper) *tape {
-	return &tape{fake: fake, answers: map[string]recorded{}}
+	return &tape{fake: fake, answers: map[string][]recorded{}, played: map[string]int{}}
 }
 
 // errNotRecorded is what a request meets that was not made while the tape recorded: then something else is measured than was meant.
@@ -47,13 +50,32 @@ func (t *tape) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !t.playing.Load() {
 		return t.record(r, key, body)
 	}
-	t.mu.RLock()
-	a, ok := t.answers[key]
-	t.mu.RUnlock()
+	a, ok := t.answer(key)
 	if !ok {
 		return nil, fmt.Errorf("%w: %s %s", errNotRecorded, r.URL.Host, r.Header.Get(targetHeader))
 	}
 	return a.response(r), nil
+}
+
+func (t *tape) answer(key string) (recorded, bool) {
+	if !t.inTurn {
+		t.mu.RLock()
+		defer t.mu.RUnlock()
+		all := t.answers[key]
+		if len(all) == 0 {
+			return recorded{}, false
+		}
+		return all[len(all)-1], true
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := t.answers[key]
+	if len(all) == 0 {
+		return recorded{}, false
+	}
+	n := t.played[key]
+	t.played[key] = n + 1
+	return all[n%len(all)], true
 }
 
 func (t *tape) record(r *http.Request, key string, body []byte) (*http.Response, error) {
@@ -69,7 +91,7 @@ func (t *tape) record(r *http.Request, key string, body []byte) (*http.Response,
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.answers[key] = a
+	t.answers[key] = append(t.answers[key], a)
 	return a.response(r), nil
 }
 

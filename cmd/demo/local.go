@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -25,8 +26,14 @@ const (
 	greeting = "chaveiro: make local is running\n"
 
 	// spare is a connection that a person may add: the pair is known to the simulated provider, the secret is not stored.
-	spare       = "hotmart/loja-c"
-	spareFile   = "hotmart.json"
+	spare     = "hotmart/loja-c"
+	spareFile = "hotmart.json"
+
+	// A new pair for the shop, which the simulated provider knows too, and the rotation that events/rotator are the steps of.
+	pairFile      = "pair.json"
+	rotatorARN    = "arn:aws:lambda:" + region + ":" + awstest.Account + ":function:chaveiro-rotator"
+	rotationToken = "3f2b6c1e-0d4a-4c7e-9a51-8d2e7b90c613" // ClientRequestToken
+
 	envFileName = "local-env.json"
 )
 
@@ -137,6 +144,15 @@ func (l *local) furnish() error {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(l.dir, spareFile), document, 0o600); err != nil {
+		return err
+	}
+	l.world.aws.AllowRotation(rotatorARN)
+	pair := newCredential(l.world.hotmart, "loja-a-client-2", "")
+	document, err = json.Marshal(map[string]string{"client_id": pair.id, "client_secret": pair.secret.Reveal()})
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(l.dir, pairFile), document, 0o600); err != nil {
 		return err
 	}
 	if l.port == defaultPort {

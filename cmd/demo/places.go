@@ -96,12 +96,12 @@ type machine struct {
 type step struct{ why, command string }
 
 func (m machine) steps() []step {
-	list := []step{{"invoke the function as Lambda does, in a container (needs Docker and the AWS SAM CLI)", strings.Join(m.samLines(), "\n")}}
+	port := ""
 	if m.ownEnvFile {
-		list = append(list, step{"the same without Docker", fmt.Sprintf("make invoke EVENT=%s PORT=%d", schedule, m.port)})
-	} else {
-		list = append(list, step{"the same without Docker", "make invoke EVENT=" + schedule})
+		port = fmt.Sprintf(" PORT=%d", m.port)
 	}
+	list := []step{{"invoke the function as Lambda does, in a container (needs Docker and the AWS SAM CLI)", strings.Join(m.samLines(), "\n")}}
+	list = append(list, step{"the same without Docker", "make invoke EVENT=" + schedule + port})
 	aws := "aws --endpoint-url " + m.storesURL
 	return append(list,
 		step{"read the token as your programs do", strings.Join([]string{
@@ -110,6 +110,11 @@ func (m machine) steps() []step {
 		}, "\n")},
 		step{"add a connection, with a pair of which the simulated Hotmart knows; then invoke again",
 			aws + " secretsmanager create-secret --name " + secretPrefix + spare + " --secret-string file://" + m.dir + "/" + spareFile},
+		step{"rotate " + shop + " to a new pair: stage it, start the rotation, and play Secrets Manager's part, which invokes the four steps", strings.Join([]string{
+			aws + " secretsmanager put-secret-value --secret-id " + secretPrefix + shop + " --version-stages CANDIDATE --secret-string file://" + m.dir + "/" + pairFile,
+			aws + " secretsmanager rotate-secret --secret-id " + secretPrefix + shop + " --rotation-lambda-arn " + rotatorARN + " --client-request-token " + rotationToken,
+			"for step in create set test finish; do make invoke EVENT=events/rotator/$step.json" + port + " || break; done",
+		}, "\n")},
 	)
 }
 

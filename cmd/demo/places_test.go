@@ -106,13 +106,16 @@ func TestTheStepsNameThePort(t *testing.T) {
 		"make invoke EVENT=events/refresher/schedule.json\n",
 		"aws --endpoint-url http://127.0.0.1:5610 ssm get-parameter --name /oauth/hotmart/loja-a/access_token --with-decryption --query Parameter.Value --output text\n",
 		"aws --endpoint-url http://127.0.0.1:5610 secretsmanager create-secret --name oauth/hotmart/loja-c --secret-string file://.build/local-5610/hotmart.json\n",
+		"secretsmanager put-secret-value --secret-id oauth/hotmart/loja-a --version-stages CANDIDATE --secret-string file://.build/local-5610/pair.json\n",
+		"secretsmanager rotate-secret --secret-id oauth/hotmart/loja-a --rotation-lambda-arn " + rotatorARN + " --client-request-token " + rotationToken + "\n",
+		"make invoke EVENT=events/rotator/$step.json ||",
 	} {
 		if !strings.Contains(usual, want) {
 			t.Errorf("no %q in:\n%s", want, usual)
 		}
 	}
 	other := all(machine{port: 5700, dir: ".build/local-5700", storesURL: "http://127.0.0.1:5700", ownEnvFile: true})
-	if !strings.Contains(other, "make invoke EVENT=events/refresher/schedule.json PORT=5700\n") || strings.Contains(other, "5610") {
+	if strings.Count(other, " PORT=5700") != 2 || !strings.Contains(other, "make invoke EVENT=events/refresher/schedule.json PORT=5700\n") || strings.Contains(other, "5610") {
 		t.Errorf("with port 5700:\n%s", other)
 	}
 }

@@ -19,7 +19,8 @@ type demo struct {
 	out      io.Writer
 	now      func() time.Time
 	world    *world
-	function *lambdatest.Function
+	function *lambdatest.Function // the refresher
+	rotator  *lambdatest.Function
 	lojaB    credential // the right pair of the connection that was typed wrongly
 
 	chapters, checks, wrong int

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -19,17 +20,21 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	d.say("Building functions/refresher as it is deployed (the first time this takes a minute) …")
+	d.say("Building functions/refresher and functions/rotator as they are deployed (the first time this takes a minute) …")
 	if d.world, err = openWorld(ctx); err != nil {
 		return err
 	}
 	defer d.world.close()
-	if d.function, err = startFunction(ctx, "refresher", dir, d.world.storesURL); err != nil {
+	if d.function, err = startFunction(ctx, "refresher", filepath.Join(dir, "refresher"), d.world.storesURL); err != nil {
 		return err
 	}
 	defer d.function.Close()
-	d.say("Running: the function on a Lambda Runtime API; Secrets Manager and SSM, Hotmart and Kiwify as stand-ins on loopback.")
-	for _, chapter := range []func(context.Context) error{d.firstTokens, d.timePasses, d.newPair, d.mended} {
+	if d.rotator, err = startFunction(ctx, "rotator", filepath.Join(dir, "rotator"), d.world.storesURL); err != nil {
+		return err
+	}
+	defer d.rotator.Close()
+	d.say("Running: both functions, each on a Lambda Runtime API of its own; Secrets Manager and SSM, Hotmart and Kiwify as stand-ins on loopback.")
+	for _, chapter := range []func(context.Context) error{d.firstTokens, d.timePasses, d.newPair, d.mended, d.promoted, d.refused, d.rolledBack} {
 		if err := chapter(ctx); err != nil {
 			return err
 		}
@@ -153,8 +158,7 @@ func (d *demo) attempts(connection string) int {
 
 // value of a published parameter, "" when there is none. It is compared, never printed.
 func (d *demo) value(connection string, kind refresh.Kind) string {
-	p, _ := d.world.aws.Parameter(parameterName(connection, kind))
-	return p.Value.Reveal()
+	return d.world.value(connection, kind)
 }
 
 // valid reports whether the provider accepts the published token.

@@ -169,6 +169,12 @@ func parameterName(connection string, kind refresh.Kind) string {
 	return parameterPrefix + "/" + connection + "/" + string(kind)
 }
 
+// value of a published parameter, "" when there is none. It is compared and sent, never printed.
+func (w *world) value(connection string, kind refresh.Kind) string {
+	p, _ := w.aws.Parameter(parameterName(connection, kind))
+	return p.Value.Reveal()
+}
+
 // startFunction builds a function as it is deployed, into dir, and starts it on a Lambda Runtime API with AWS's stores at storesURL.
 func startFunction(ctx context.Context, name, dir, storesURL string) (*lambdatest.Function, error) {
 	bootstrap, err := lambdatest.Build(ctx, filepath.Join("functions", name), dir)

@@ -21,8 +21,19 @@ import (
 	"chaveiro/pkg/oauth"
 )
 
-func TestBothReadmesSayTheSameSectionBySection(t *testing.T) {
-	en, pt := readPage(t, english), readPage(t, portuguese)
+// translations are the pages that say the same in both languages: English, Portuguese.
+func translations() [][2]string {
+	return [][2]string{{english, portuguese}, {rotateEnglish, rotatePortuguese}}
+}
+
+func TestBothLanguagesSayTheSameSectionBySection(t *testing.T) {
+	for _, names := range translations() {
+		t.Run(names[0], func(t *testing.T) { compareSections(t, readPage(t, names[0]), readPage(t, names[1])) })
+	}
+}
+
+func compareSections(t *testing.T, en, pt page) {
+	t.Helper()
 	if len(en.sections) != len(pt.sections) || len(en.fences) != len(pt.fences) {
 		t.Fatalf("%d and %d headings, %d and %d fenced blocks", len(en.sections)-1, len(pt.sections)-1, len(en.fences), len(pt.fences))
 	}
@@ -31,7 +42,7 @@ func TestBothReadmesSayTheSameSectionBySection(t *testing.T) {
 		if s.level != other.level {
 			t.Errorf("%q is a heading of level %d, %q of %d", s.title, s.level, other.title, other.level)
 		}
-		for _, mark := range []string{"- ", "| "} {
+		for _, mark := range []string{"- ", "| ", "1. ", "2. ", "3. ", "4. ", "5. ", "<!-- "} {
 			if n, m := begins(s.prose, mark), begins(other.prose, mark); n != m {
 				t.Errorf("%q has %d lines that begin with %q, %q has %d", s.title, n, mark, other.title, m)
 			}
@@ -99,6 +110,8 @@ func TestEveryJSONExampleIsOneThatTheCodeUnderstands(t *testing.T) {
 		"result":     strictly[refresh.Result],
 		"plan":       strictly[[]refresh.Planned],
 		"policy":     readerPolicy,
+		"operator":   operatorPolicy(t),
+		"pair":       parsePair(t),
 		"record": func(text string) error {
 			r, err := renew.ParseRecord(text)
 			if err == nil && r.Encode() != strings.TrimSpace(text) {

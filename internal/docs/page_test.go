@@ -21,6 +21,9 @@ const root = "../.."
 const (
 	english    = "README.md"
 	portuguese = "README.pt-BR.md"
+
+	rotateEnglish    = "docs/rotate.md"
+	rotatePortuguese = "docs/rotate.pt-BR.md"
 )
 
 // page is one Markdown file.

@@ -1,6 +1,6 @@
-// Package e2e_test runs the refresher as it is deployed, the built bootstrap binary, through every event of events/refresher: on our own
-// Lambda Runtime API against awstest, and under AWS's runtime interface emulator against a moto_server. The providers are oauthtest's, on
-// loopback ports. Nothing of the function is replaced; only the addresses of its environment point here.
+// Package e2e_test runs the functions as they are deployed, the built bootstrap binaries, through every event of their folder in events: on our
+// own Lambda Runtime API against awstest, and the refresher also under AWS's runtime interface emulator against a moto_server. The providers
+// are oauthtest's, on loopback ports. Nothing of a function is replaced; only the addresses of its environment point here.
 package e2e_test
 
 import (

@@ -119,11 +119,18 @@ func (l *localWorld) secrets(t *testing.T, s *stores) map[string]string {
 		}
 		documents["client_secret of "+connection] = aws.ToString(got.SecretString)
 	}
-	spare, err := os.ReadFile(filepath.Join(l.folder(), "hotmart.json"))
+	before, err := s.secrets.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String(s.secretPrefix + hotmart), VersionStage: aws.String("AWSPREVIOUS")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	documents["client_secret of the spare pair"] = string(spare)
+	documents["client_secret of "+hotmart+" before its rotation"] = aws.ToString(before.SecretString)
+	for _, file := range []string{"hotmart.json", "pair.json"} {
+		text, err := os.ReadFile(filepath.Join(l.folder(), file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		documents["client_secret in "+file] = string(text)
+	}
 	for what, document := range documents {
 		var fields map[string]string
 		if err := json.Unmarshal([]byte(document), &fields); err != nil || len(fields["client_secret"]) < 20 {

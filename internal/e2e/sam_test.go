@@ -50,6 +50,7 @@ func TestSAMLocalInvoke(t *testing.T) {
 		{"refresher/schedule.json", s.firstTokens},
 		{"refresher/one-connection.json", s.oneConnection},
 		{"refresher/rejected.json", s.rejectedTooSoon},
+		{"rotator: create, set, test and finish end with the new pair live and its token published", s.rotation},
 		{"a mistyped event fails, although sam ends with status 0", s.mistyped},
 		{"every event was sent", s.allSent},
 		{"nothing that make local or the function printed holds a secret or a token", s.nothingLeaked},
@@ -147,20 +148,20 @@ func (s *samStory) firstTokens(t *testing.T) {
 	if len(r.Failed) != 1 || r.Failed[0].Connection != typo || r.Failed[0].Code != "invalid_client" {
 		t.Errorf("failed: %+v", r.Failed)
 	}
-	s.wantToken(t, hotmart, "")
+	s.wantToken(t, hotmart, "", 1)
 	account := s.stores.parameter(t, kiwify, refresh.KindAccount).value
-	s.wantToken(t, kiwify, account)
+	s.wantToken(t, kiwify, account, 1)
 	if s.stores.has(t, typo, refresh.KindToken) || !s.stores.has(t, typo, refresh.KindFailure) {
 		t.Error("the pair that was refused has a token, or no refresh_failure")
 	}
 }
 
 // wantToken reads a published token as a program does, and uses it.
-func (s *samStory) wantToken(t *testing.T, connection, account string) {
+func (s *samStory) wantToken(t *testing.T, connection, account string, version int64) *renew.Record {
 	t.Helper()
 	p := s.stores.parameter(t, connection, refresh.KindToken)
 	record, err := renew.ParseRecord(p.description)
-	if err != nil || p.kind != "SecureString" || p.version != 1 || record.TokenID != oauth.NewSecret(p.value).Fingerprint() {
+	if err != nil || p.kind != "SecureString" || p.version != version || record.TokenID != oauth.NewSecret(p.value).Fingerprint() {
 		t.Errorf("%s: a %s of version %d, record %+v, %v", connection, p.kind, p.version, record, err)
 	}
 	url := s.local.url(1) + oauthtest.Hotmart(oauthtest.Options{}).APIPath()
@@ -172,6 +173,31 @@ func (s *samStory) wantToken(t *testing.T, connection, account string) {
 	}
 	if status := callAPI(t, url, "another token", account); status == 200 {
 		t.Errorf("%s: the provider accepts any token, so this check sees nothing", connection)
+	}
+	return record
+}
+
+// rotation does what make local prints: the pair is staged, the rotation started, and then the events are Secrets Manager's part.
+func (s *samStory) rotation(t *testing.T) {
+	pair, err := os.ReadFile(filepath.Join(s.local.folder(), "pair.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := rotationToken(t, filepath.Join(s.dir, "events", "rotator"))
+	for _, want := range []string{"--version-stages CANDIDATE", "--rotation-lambda-arn " + rotatorARN + " --client-request-token " + token} {
+		if !strings.Contains(s.local.printed(t), want) {
+			t.Errorf("make local does not print %q", want)
+		}
+	}
+	before := s.stores.labels(t, hotmart)["AWSCURRENT"]
+	s.stores.stage(t, hotmart, string(pair))
+	s.stores.rotate(t, hotmart, token)
+	for _, step := range []string{"create", "set", "test", "finish"} {
+		s.send(t, "rotator/"+step+".json")
+	}
+	wantLabels(t, s.stores.labels(t, hotmart), map[string]string{"AWSCURRENT": token, "AWSPREVIOUS": before})
+	if record := s.wantToken(t, hotmart, "", 2); record.Credential != token || record.Current != token {
+		t.Errorf("the published token came from version %s, want %s", record.Credential, token)
 	}
 }
 
@@ -214,7 +240,7 @@ func (s *samStory) nothingLeaked(t *testing.T) {
 	for _, connection := range []string{hotmart, kiwify} {
 		found.canaries["token of "+connection] = s.stores.parameter(t, connection, refresh.KindToken).value
 	}
-	if len(found.canaries) != 6 { // four client secrets, one of them in a file for a person to use, and two tokens
+	if len(found.canaries) != 8 { // six client secrets, two of them in files for a person to use, and two tokens
 		t.Fatalf("%d secrets and tokens to look for", len(found.canaries))
 	}
 	printed := s.local.printed(t)

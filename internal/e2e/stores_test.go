@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 
@@ -124,4 +125,51 @@ func (s *stores) parameters(t *testing.T) []string {
 		}
 	}
 	return names
+}
+
+// rotatorARN is the rotation function, as make local has it.
+const rotatorARN = "arn:aws:lambda:" + region + ":123456789012:function:chaveiro-rotator"
+
+// stage puts a pair as the next one: put-secret-value with --version-stages CANDIDATE.
+func (s *stores) stage(t *testing.T, connection, pair string) {
+	t.Helper()
+	if _, err := s.secrets.PutSecretValue(t.Context(), &secretsmanager.PutSecretValueInput{
+		SecretId: aws.String(s.secretPrefix + connection), SecretString: aws.String(pair), VersionStages: []string{"CANDIDATE"},
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rotate starts a rotation with the version id that the events name: rotate-secret.
+func (s *stores) rotate(t *testing.T, connection, token string) {
+	t.Helper()
+	if _, err := s.secrets.RotateSecret(t.Context(), &secretsmanager.RotateSecretInput{
+		SecretId: aws.String(s.secretPrefix + connection), ClientRequestToken: aws.String(token), RotationLambdaARN: aws.String(rotatorARN),
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// labels are the staging labels of a connection's secret, with the version that each is on.
+func (s *stores) labels(t *testing.T, connection string) map[string]string {
+	t.Helper()
+	out, err := s.secrets.DescribeSecret(t.Context(), &secretsmanager.DescribeSecretInput{SecretId: aws.String(s.secretPrefix + connection)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	for id, labels := range out.VersionIdsToStages {
+		for _, label := range labels {
+			found[label] = id
+		}
+	}
+	return found
+}
+
+// wantLabels wants these labels and no others.
+func wantLabels(t *testing.T, got, want map[string]string) {
+	t.Helper()
+	if !maps.Equal(got, want) {
+		t.Errorf("labels %v, want %v", got, want)
+	}
 }

@@ -12,14 +12,15 @@ import (
 	"chaveiro/internal/awstest"
 )
 
-// command is one line of the console blocks of README.md and how it is tested. Exactly one of run, validate and left says it.
+// command is one line of a page's console blocks and how it is tested. Exactly one of run, validate and left says it.
 type command struct {
-	text   string           // as the page shows it
-	before func(w *world)   // what the page tells a person to have done by then
-	run    func(*run)       // it is run, and this looks at its effect
-	check  func(*testing.T) // its arguments are checked against the repository: what it needs cannot be had here
-	valid  bool             // the AWS command line itself checks its arguments; no stand-in has the service
-	left   string           // the reason why it is not run here; with check or valid: why no more is done
+	text   string                           // as the page shows it
+	before func(w *world)                   // what the page tells a person to have done by then
+	fill   func(w *world) map[string]string // what a person puts for the words in capitals
+	run    func(*run)                       // it is run, and this looks at its effect
+	check  func(*testing.T)                 // its arguments are checked against the repository: what it needs cannot be had here
+	valid  bool                             // the AWS command line itself checks its arguments; no stand-in has the service
+	left   string                           // the reason why it is not run here; with check or valid: why no more is done
 }
 
 // run is a command that has ended well.
@@ -29,9 +30,12 @@ type run struct {
 	out string
 }
 
-// commands are all commands of the page, in its order. They share one world, as they do for a person who follows the page.
-func commands() []command {
-	return slices.Concat(deployCommands(), tryCommands(), connectionCommands(), removeCommands())
+// commands are all commands of each page, in its order. They share one world, as they do for a person who follows the page.
+func commands() map[string][]command {
+	return map[string][]command{
+		readme: slices.Concat(deployCommands(), tryCommands(), connectionCommands(), removeCommands()),
+		rotate: slices.Concat(plainCommands(), stagedCommands(), leakedCommands()),
+	}
 }
 
 func deployCommands() []command {
@@ -130,15 +134,21 @@ func connectionCommands() []command {
 				}
 			},
 		},
-		{text: "aws iam create-user --user-name reader-of-tokens", run: func(r *run) { r.wantIAM("Action=CreateUser", "UserName=reader-of-tokens") }},
+		{
+			text:   "aws secretsmanager put-secret-value --secret-id oauth/hotmart/loja-a --version-stages CANDIDATE --secret-string file://pair.json && rm pair.json",
+			before: func(w *world) { w.setUpRotation(hotmartShop); w.put("pair.json", w.pair(w.hotmart, "b")) },
+			run:    func(r *run) { r.wantStaged(hotmartShop, "-a", "-b") },
+		},
+		{text: "aws secretsmanager rotate-secret --secret-id oauth/hotmart/loja-a", run: func(r *run) { r.wantRotated(hotmartShop, "-b") }},
+		{text: "aws iam create-user --user-name reader-of-tokens", run: func(r *run) { r.wantForm("Action=CreateUser", "UserName=reader-of-tokens") }},
 		{
 			text: "aws iam attach-user-policy --user-name reader-of-tokens --policy-arn arn:aws:iam::123456789012:policy/chaveiro-ReadTokensPolicy-…",
 			run: func(r *run) {
-				r.wantIAM("Action=AttachUserPolicy", "UserName=reader-of-tokens", "PolicyArn=arn:aws:iam::123456789012:policy/chaveiro-ReadTokensPolicy-…")
+				r.wantForm("Action=AttachUserPolicy", "UserName=reader-of-tokens", "PolicyArn=arn:aws:iam::123456789012:policy/chaveiro-ReadTokensPolicy-…")
 				wantInTemplate(r.t, "  ReadTokensPolicy:\n")
 			},
 		},
-		{text: "aws iam create-access-key --user-name reader-of-tokens", run: func(r *run) { r.wantIAM("Action=CreateAccessKey", "UserName=reader-of-tokens") }},
+		{text: "aws iam create-access-key --user-name reader-of-tokens", run: func(r *run) { r.wantForm("Action=CreateAccessKey", "UserName=reader-of-tokens") }},
 		{
 			text: `aws ssm describe-parameters --parameter-filters Key=Name,Option=Contains,Values=refresh_failure --query "Parameters[?starts_with(Name, '/oauth/')].[Name,Description]" --output text`,
 			before: func(w *world) {
@@ -203,32 +213,42 @@ func removeCommands() []command {
 	}
 }
 
-// TestEveryCommandOfThePageHasItsPlace: a command that the page gains is in none of the tables, and fails here until somebody has placed it.
-func TestEveryCommandOfThePageHasItsPlace(t *testing.T) {
-	table, page := commands(), shown(t)
-	for i := range max(len(table), len(page)) {
-		switch {
-		case i >= len(table):
-			t.Errorf("nobody has said how this command is tested: %s", page[i])
-		case i >= len(page):
-			t.Errorf("the page no longer shows: %s", table[i].text)
-		case table[i].text != page[i]:
-			t.Fatalf("command %d of the page is\n%s\nand the table has\n%s", i+1, page[i], table[i].text)
+// TestEveryCommandOfThePagesHasItsPlace: a command that a page gains is in none of the tables, and fails here until somebody has placed it.
+func TestEveryCommandOfThePagesHasItsPlace(t *testing.T) {
+	for name, table := range commands() {
+		page := shown(t, name)
+		for i := range max(len(table), len(page)) {
+			switch {
+			case i >= len(table):
+				t.Errorf("nobody has said how this command of %s is tested: %s", name, page[i])
+			case i >= len(page):
+				t.Errorf("%s no longer shows: %s", name, table[i].text)
+			case table[i].text != page[i]:
+				t.Fatalf("command %d of %s is\n%s\nand the table has\n%s", i+1, name, page[i], table[i].text)
+			}
 		}
-	}
-	for _, c := range table {
-		if tested := c.check != nil || c.valid; (c.run != nil) == (c.left != "") || c.run != nil && tested {
-			t.Errorf("%s: either it is run, or there is a reason why not", c.text)
+		for _, c := range table {
+			if tested := c.check != nil || c.valid; (c.run != nil) == (c.left != "") || c.run != nil && tested {
+				t.Errorf("%s: either it is run, or there is a reason why not", c.text)
+			}
 		}
 	}
 }
 
-func TestTheCommandsOfThePage(t *testing.T) {
+func TestTheCommandsOfThePages(t *testing.T) {
 	wantAWS(t)
+	for name, table := range commands() {
+		t.Run(name, func(t *testing.T) { follow(t, name, table) })
+	}
+}
+
+// follow does what a person does who types all that a page shows.
+func follow(t *testing.T, name string, table []command) {
+	t.Helper()
 	w := newWorld(t)
-	printed := answers(t)
-	for i, text := range shown(t) {
-		c := commands()[i]
+	printed := answers(t, name)
+	for i, text := range shown(t, name) {
+		c := table[i]
 		if c.text != text {
 			t.Fatalf("command %d is not the one of the table", i+1)
 		}
@@ -245,7 +265,7 @@ func TestTheCommandsOfThePage(t *testing.T) {
 			t.Logf("not run: %s: %s", text, c.left)
 			continue
 		}
-		got := w.shell(text)
+		got := w.shell(c.filled(w))
 		if !got.ok {
 			t.Fatalf("%s\nfailed: %s", text, got.err)
 		}
@@ -254,6 +274,21 @@ func TestTheCommandsOfThePage(t *testing.T) {
 			t.Errorf("%s\nprints\n%s\nthe page shows\n%s", text, got.out, want)
 		}
 	}
+}
+
+// filled is the command with what a person puts for the words in capitals.
+func (c command) filled(w *world) string {
+	text := c.text
+	if c.fill == nil {
+		return text
+	}
+	for word, is := range c.fill(w) {
+		if !strings.Contains(text, word) || is == "" {
+			w.t.Errorf("%s: %s is %q, or not in it", text, word, is)
+		}
+		text = strings.ReplaceAll(text, word, is)
+	}
+	return text
 }
 
 // validate has the AWS command line check a command's arguments without sending anything: so it does when it is asked for a skeleton of
@@ -277,11 +312,11 @@ func TestTheCheckOfArgumentsSeesMistakes(t *testing.T) {
 	}
 }
 
-// answers are what the page shows below each command, "" where it shows nothing.
-func answers(t *testing.T) []string {
+// answers are what a page shows below each command, "" where it shows nothing.
+func answers(t *testing.T, page string) []string {
 	t.Helper()
 	var all []string
-	for _, b := range blocks(t) {
+	for _, b := range blocks(t, page) {
 		if b.info != "console" {
 			continue
 		}
@@ -333,12 +368,12 @@ func (r *run) wantDocument(connection, provider, suffix string) {
 	}
 }
 
-// wantIAM checks what IAM was asked last.
-func (r *run) wantIAM(fields ...string) {
+// wantForm checks what IAM or CloudFormation was asked last.
+func (r *run) wantForm(fields ...string) {
 	r.t.Helper()
 	for _, f := range fields {
 		if name, value, _ := strings.Cut(f, "="); r.lastForm().Get(name) != value {
-			r.t.Errorf("IAM was asked for %s %q, want %q", name, r.lastForm().Get(name), value)
+			r.t.Errorf("the service was asked for %s %q, want %q", name, r.lastForm().Get(name), value)
 		}
 	}
 }

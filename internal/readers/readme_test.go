@@ -1,8 +1,9 @@
-// Package readers_test runs what README.md shows a person: every snippet that reads a token, in its own language, and every command, with
-// the real AWS command line, against awstest on a port and the real refresher. What cannot be run is named in a table with the reason, and
-// checked as far as it can be.
+// Package readers_test runs what README.md and docs/rotate.md show a person: every snippet that reads a token, in its own language, and every
+// command, with the real AWS command line, against awstest on a port, the real refresher and the real rotator. What cannot be run is named in
+// a table with the reason, and checked as far as it can be.
 //
-// The snippets are cut out of the page, so that what is tested is what is read. README.pt-BR.md shows the same ones: internal/docs compares.
+// The snippets are cut out of the pages, so that what is tested is what is read. The Portuguese pages show the same ones: internal/docs
+// compares.
 package readers_test
 
 import (
@@ -15,6 +16,7 @@ import (
 const (
 	root   = "../.."
 	readme = "README.md"
+	rotate = "docs/rotate.md"
 )
 
 // block is one fenced block of the page.
@@ -23,12 +25,12 @@ type block struct {
 	text string
 }
 
-// blocks are the fenced blocks of README.md, in order.
-func blocks(t *testing.T) []block {
+// blocks are the fenced blocks of a page, in order.
+func blocks(t *testing.T, page string) []block {
 	t.Helper()
 	var all []block
 	var open *block
-	for line := range strings.Lines(readFile(t, readme)) {
+	for line := range strings.Lines(readFile(t, page)) {
 		info, mark := strings.CutPrefix(line, "```")
 		switch {
 		case mark && open == nil:
@@ -41,16 +43,16 @@ func blocks(t *testing.T) []block {
 		}
 	}
 	if open != nil {
-		t.Fatalf("%s: a fenced block is not closed", readme)
+		t.Fatalf("%s: a fenced block is not closed", page)
 	}
 	return all
 }
 
-// snippet is the one block of the page with the info.
+// snippet is the one block of README.md with the info.
 func snippet(t *testing.T, info string) string {
 	t.Helper()
 	var found []string
-	for _, b := range blocks(t) {
+	for _, b := range blocks(t, readme) {
 		if b.info == info {
 			found = append(found, b.text)
 		}
@@ -63,12 +65,12 @@ func snippet(t *testing.T, info string) string {
 
 var comment = regexp.MustCompile(`\s+# .*$`)
 
-// shown are the commands of the console blocks, in the order of the page, without the prompt, comments and what they print. A line that
+// shown are the commands of the console blocks of a page, in their order, without the prompt, comments and what they print. A line that
 // ends with a backslash goes on in the next.
-func shown(t *testing.T) []string {
+func shown(t *testing.T, page string) []string {
 	t.Helper()
 	var all []string
-	for _, b := range blocks(t) {
+	for _, b := range blocks(t, page) {
 		if b.info != "console" {
 			continue
 		}

@@ -69,7 +69,7 @@ func wantStep(t *testing.T, command string) {
 func wantRegion(t *testing.T) {
 	t.Helper()
 	found := 0
-	for _, text := range shown(t) {
+	for _, text := range shown(t, readme) {
 		if _, set, ok := strings.Cut(text, "export "); ok && strings.Contains(set, "_REGION=") {
 			found++
 			if !strings.Contains(set, "AWS_REGION=sa-east-1") || !strings.Contains(set, "AWS_DEFAULT_REGION=sa-east-1") {

@@ -47,11 +47,12 @@ type world struct {
 	dir             string // where a person types; empty at first
 	hotmart, kiwify *oauthtest.Provider
 	refresher       *refresh.Refresher
-	cli             string // major version of the AWS command line, once it is known
+	driver          *awstest.Rotator // plays Secrets Manager, with the real rotator
+	cli             string           // major version of the AWS command line, once it is known
 
 	mu     sync.Mutex
 	events []string     // that the function was invoked with
-	forms  []url.Values // what IAM was asked
+	forms  []url.Values // what the services that have stand-ins here were asked
 }
 
 func newWorld(t *testing.T) *world {
@@ -72,6 +73,7 @@ func newWorld(t *testing.T) *world {
 		SecretPrefix: secretPrefix, Region: awstest.Region, MaxWritesPerSecond: 1000,
 	})
 	must(t, err)
+	w.driver = w.newDriver(client, catalogue)
 	server := httptest.NewServer(w)
 	t.Cleanup(server.Close)
 	w.url = server.URL
@@ -85,15 +87,35 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
-		w.serveIAM(rw, r)
+		w.serveQuery(rw, r)
+		return
+	}
+	if r.Header.Get("X-Amz-Target") == "secretsmanager.CancelRotateSecret" {
+		w.serveCancel(rw, r)
 		return
 	}
 	w.aws.ServeHTTP(rw, r)
 }
 
-// serveIAM stands in for IAM, which awstest does not have: it notes what it is asked and answers with nothing but success. So the real AWS
-// command line checks the arguments, and the test what is sent.
-func (w *world) serveIAM(rw http.ResponseWriter, r *http.Request) {
+// serveCancel stands in for the one operation of Secrets Manager on the pages that awstest does not have, as serveQuery does for other services.
+func (w *world) serveCancel(rw http.ResponseWriter, r *http.Request) {
+	var in struct {
+		SecretID string `json:"SecretId"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+		http.Error(rw, "", http.StatusBadRequest)
+		return
+	}
+	w.mu.Lock()
+	w.forms = append(w.forms, url.Values{"Action": {"CancelRotateSecret"}, "SecretId": {in.SecretID}})
+	w.mu.Unlock()
+	rw.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	_, _ = io.WriteString(rw, "{}")
+}
+
+// serveQuery stands in for IAM and CloudFormation, which awstest does not have: it notes what it is asked and answers with nothing but success,
+// and with the one output of the stack. So the real AWS command line checks the arguments, and the test what is sent.
+func (w *world) serveQuery(rw http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
 		http.Error(rw, "", http.StatusBadRequest)
 		return
@@ -103,10 +125,14 @@ func (w *world) serveIAM(rw http.ResponseWriter, r *http.Request) {
 	w.mu.Unlock()
 	name := r.PostForm.Get("Action")
 	rw.Header().Set("Content-Type", "text/xml")
+	if name == "DescribeStacks" {
+		_, _ = fmt.Fprintf(rw, stackAnswer, r.PostForm.Get("StackName"), rotatorARN)
+		return
+	}
 	_, _ = fmt.Fprintf(rw, "<%[1]sResponse><%[1]sResult></%[1]sResult></%[1]sResponse>", name)
 }
 
-// lastForm is what IAM was asked last.
+// lastForm is what IAM or CloudFormation was asked last.
 func (w *world) lastForm() url.Values {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -185,6 +185,7 @@ func finishCases() []numbered {
 		}},
 		{n: 59, says: "a pair that is refused after the promotion is rolled back, for good", run: func(t *testing.T) {
 			h, r, old := cutOff(t, generic(oauthtest.Settings{Evicts: true}))
+			h.must(h.aws.MoveStage(secretID, refresh.StageCandidate, r.Token)) // cut off before it was taken off
 			h.provider.Remove("client-new")
 			e := h.fails(r, rotate.FinishSecret, rotate.CodeRolledBack)
 			if e.Transient || e.CurrentOK != rotate.Yes {

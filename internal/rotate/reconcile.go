@@ -107,6 +107,7 @@ func (s *step) rollBack(ctx context.Context, live version, published refresh.Pub
 	}
 	standIn.Stage, standIn.Current = refresh.StageCurrent, previous.doc.VersionID
 	republished := s.publish(end, standIn)
+	s.consume(end, live, previous) // the dead pair is not to be tried by the next rotation
 	s.observe(Audit{Kind: EventRolledBack, Message: refused.Text, HTTPStatus: refused.HTTPStatus, OAuthCode: refused.OAuthCode, CurrentOK: Yes}.of(previous))
 	e := *refused
 	e.Code, e.CurrentOK, e.detach = CodeRolledBack, Yes, false

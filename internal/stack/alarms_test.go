@@ -274,20 +274,24 @@ func TestEveryMetricOfAnAlarmIsWritten(t *testing.T) {
 		in := install(t, 5*time.Minute)
 		in.connectAll()
 		in.sweep()
-		written := parseEMF(t, in.out.String())
 		s := deploy(t, nil)
+		r := newRotations(t, s, rotatesKiwify)
+		r.refused()
+		written := parseEMF(t, in.out.String()+r.out.String())
 		ours := 0
 		for _, id := range s.ofType("AWS::CloudWatch::Alarm") {
 			a := s.alarm(id)
-			if !strings.HasPrefix(a.metric, report.Namespace+" ") {
-				continue
-			}
-			ours++
-			if len(written[a.metric]) == 0 {
-				t.Errorf("%s watches %q, which is not written: %v", id, a.metric, written)
+			for _, metric := range a.terms {
+				if !strings.HasPrefix(metric, report.Namespace+" ") {
+					continue
+				}
+				ours++
+				if len(written[metric]) == 0 {
+					t.Errorf("%s watches %q, which is not written: %v", id, metric, written)
+				}
 			}
 		}
-		if ours < 2 {
+		if ours < 3 {
 			t.Errorf("%d alarms on our own metrics", ours)
 		}
 	})

@@ -75,6 +75,9 @@ func (s statement) meets(t *testing.T, keys map[string]string) bool {
 			value, known := keys[key]
 			ok := false
 			switch operator {
+			case "StringEqualsIfExists":
+				ok = !known || slices.Contains(texts(want), value)
+				known = true
 			case "StringEquals":
 				ok = slices.Contains(texts(want), value)
 			case "StringLike", "ArnLike":
@@ -117,7 +120,7 @@ func (s *stack) roleOf(id string) policy {
 	return all
 }
 
-// functionRole is the role of the refresher, which is found by the function and not by its name.
+// functionRole is the role of a function, which is found by the function and not by its name.
 func (s *stack) functionRole(function string) policy {
 	s.t.Helper()
 	arn := text(s.properties(function)["Role"])
@@ -136,6 +139,8 @@ func TestTheEvaluatorDecidesAsIAMDoes(t *testing.T) {
 		{sid: "Never", effect: "Deny", actions: []string{"ssm:GetParameter"}, resources: []string{"arn:a/oauth/secret/*"}},
 		{sid: "Key", effect: "Allow", actions: []string{"kms:Decrypt"}, resources: []string{"*"},
 			conditions: map[string]any{"StringEquals": map[string]any{"kms:ViaService": []any{"ssm", "secretsmanager"}}, "StringLike": map[string]any{"ctx": "a?c*"}}},
+		{sid: "Rotate", effect: "Allow", actions: []string{"sm:Rotate"}, resources: []string{"*"},
+			conditions: map[string]any{"StringEqualsIfExists": map[string]any{"lambda": "ours"}}},
 	}
 	for name, c := range map[string]struct {
 		request request
@@ -150,6 +155,9 @@ func TestTheEvaluatorDecidesAsIAMDoes(t *testing.T) {
 		"all conditions hold":                {request{"kms:Decrypt", "k", map[string]string{"kms:ViaService": "ssm", "ctx": "abcd"}}, true},
 		"one condition does not":             {request{"kms:Decrypt", "k", map[string]string{"kms:ViaService": "ssm", "ctx": "ac"}}, false},
 		"a key that the request has not got": {request{"kms:Decrypt", "k", map[string]string{"ctx": "abcd"}}, false},
+		"one that it need not have":          {request{action: "sm:Rotate", resource: "k"}, true},
+		"but has, and as it should be":       {request{"sm:Rotate", "k", map[string]string{"lambda": "ours"}}, true},
+		"but has, and otherwise":             {request{"sm:Rotate", "k", map[string]string{"lambda": "theirs"}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, got := p.allows(t, c.request); got != c.want {

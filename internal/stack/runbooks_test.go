@@ -97,14 +97,18 @@ func TestTheRunbooksNameWhatTheStackHas(t *testing.T) {
 		t.Fatalf("the stack of samconfig.toml is not called %s", byDefault)
 	}
 	s := deploy(t, nil)
-	function := strings.Replace(text(s.ref("RefresherFunction")), stackName, byDefault, 1)
-	group := strings.Replace(text(s.ref("RefresherLogGroup")), stackName, byDefault, 1)
+	named := func(id string) string { return strings.Replace(text(s.ref(id)), stackName, byDefault, 1) }
 	wanted := map[string]string{
-		`--function-name (\S+)`: function, `logs tail (\S+)`: group, `--logical-resource-id (\S+)`: "DeadLetterQueue", `--stack-name (\S+)`: byDefault,
+		`--function-name (\S+)`: named("RefresherFunction"), `logs tail (\S+)`: named("RefresherLogGroup"),
+		`--logical-resource-id (\S+)`: "DeadLetterQueue", `--stack-name (\S+)`: byDefault,
 	}
 	for pattern, want := range wanted {
 		found := 0
-		for _, file := range []string{"ConnectionsFailing", "TokenInDanger", "RefresherSilent", "DeadLetters"} {
+		for _, file := range []string{"ConnectionsFailing", "TokenInDanger", "RefresherSilent", "DeadLetters", "RotationFailed"} {
+			want := want
+			if file == "RotationFailed" {
+				want = strings.Replace(want, "-refresher", "-rotator", 1)
+			}
 			for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(read(t, runbooks+"/"+file+".md"), -1) {
 				found++
 				if m[1] != want {
@@ -117,6 +121,9 @@ func TestTheRunbooksNameWhatTheStackHas(t *testing.T) {
 		}
 	}
 	s.written("DeadLetterQueue") // fails the test if it has another id
+	if got := strings.Replace(named("RefresherLogGroup"), "-refresher", "-rotator", 1); got != named("RotatorLogGroup") {
+		t.Errorf("the rotator's log group is %s, and the page names %s", named("RotatorLogGroup"), got)
+	}
 	for _, m := range regexp.MustCompile("`([A-Z]\\w+(?:Minutes|MB|PerSecond))`").FindAllStringSubmatch(allRunbooks(t), -1) {
 		if s.tpl.parameters()[m[1]] == nil {
 			t.Errorf("a page names the parameter %s, which the template does not have", m[1])
