@@ -99,6 +99,7 @@ func TestEveryJSONExampleIsOneThatTheCodeUnderstands(t *testing.T) {
 		"result":     strictly[refresh.Result],
 		"plan":       strictly[[]refresh.Planned],
 		"policy":     readerPolicy,
+		"key":        keyStatement,
 		"record": func(text string) error {
 			r, err := renew.ParseRecord(text)
 			if err == nil && r.Encode() != strings.TrimSpace(text) {
