@@ -6,6 +6,11 @@ SHELL       := bash
 .DELETE_ON_ERROR:
 MAKEFLAGS   += --no-builtin-rules
 
+# make splits the names of its targets at blanks, and those of the tools begin with this folder.
+ifneq ($(words $(CURDIR)),1)
+$(error the path of this folder has a blank in it, which make cannot work with: $(CURDIR). Move the folder to a path without one)
+endif
+
 # Pinned, so that a command does the same tomorrow.
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.9.0
@@ -47,15 +52,20 @@ demo: ## the whole system on this machine, explained step by step; needs Go and 
 	@go run -buildvcs=false ./cmd/demo
 
 # The program is built first and then started, not run by `go run`, which would leave it behind when it is told to end.
+# What is given to these two reaches the program by the environment, so that no character in it means something to the shell.
 .PHONY: local
+local: export PORT := $(value PORT)
+local: export HOST := $(value HOST)
 local: ## the demo's world keeps running, for sam local invoke and the aws command line; PORT=5610, HOST=
 	@go build -buildvcs=false -o .build/demo ./cmd/demo
-	@exec .build/demo local $(if $(PORT),-port '$(PORT)') $(if $(HOST),-host '$(HOST)')
+	@exec .build/demo local $${PORT:+-port "$$PORT"} $${HOST:+-host "$$HOST"}
 
 .PHONY: invoke
+invoke: export PORT := $(value PORT)
+invoke: export EVENT := $(value EVENT)
 invoke: ## the function with an event file, against a make local, without Docker; EVENT=events/refresher/schedule.json
 	@go build -buildvcs=false -o .build/demo ./cmd/demo
-	@exec .build/demo invoke $(if $(PORT),-port '$(PORT)') '$(EVENT)'
+	@exec .build/demo invoke $${PORT:+-port "$$PORT"} -- "$$EVENT"
 
 .PHONY: build
 build: $(if $(SAM_HERE),,$(VENV_READY)) ## sam build, with the settings of a deployment; ARGS='--config-env x86_64'
@@ -97,7 +107,7 @@ e2e: $(VENV_READY) ## the built function with each event, under the Lambda runti
 	@CHAVEIRO_RIE='$(RIE)' $(MOTO) go test -count=1 -v ./internal/lambdatest ./internal/e2e
 
 .PHONY: bench
-bench: $(VENV_READY) ## speed, size and memory against floors, one table, about 3 min; BENCH=-quick for a try
+bench: $(VENV_READY) ## speed, size and memory against floors, one table, three to five minutes; BENCH=-quick for a try
 	@go run -buildvcs=false ./cmd/bench -python '$(VENV)/bin/python' $(BENCH)
 
 .PHONY: readers
@@ -128,6 +138,8 @@ tools: $(GOLANGCI_LINT) $(GOVULNCHECK) $(VENV_READY) $(CHECKOV) $(AWSCLI_READY) 
 .PHONY: clean
 clean: ## remove what was built and what make installed (.aws-sam, .build, .tools)
 	@rm -rf .aws-sam .build .tools
+	@if docker version >/dev/null 2>&1; then \
+		docker image ls --format '{{.Repository}}:{{.Tag}}' | { grep '^chaveiro-local' || true; } | xargs -r docker image rm >/dev/null || true; fi
 
 $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint:
 	@echo 'installing golangci-lint $(GOLANGCI_LINT_VERSION), once (a minute or two)'

@@ -8,6 +8,12 @@ import os
 import subprocess
 import sys
 
+# It ends with 0 or, when it found something, with 1. Anything else is a failure of checkov's own, whatever it printed before.
+ENDS = (0, 1)
+
+# Checks that pass on the template. Far fewer mean that it was read in part; raise or lower it when resources come or go.
+LEAST = 20
+
 
 def main() -> int:
     program, template = sys.argv[1:]
@@ -22,6 +28,9 @@ def main() -> int:
     except (ValueError, KeyError, TypeError):
         print(run.stdout, f"checkov: no report (status {run.returncode})", sep="\n")
         return 1
+    if run.returncode not in ENDS:
+        print(f"checkov: it ended with status {run.returncode}")
+        return 1
     wrong = [f"{c['check_id']} {c['resource']}: {c['check_name']}" for c in results["failed_checks"]]
     for check in results["skipped_checks"]:
         reason = check["check_result"].get("suppress_comment", "")
@@ -29,8 +38,8 @@ def main() -> int:
             wrong.append(f"{check['check_id']} {check['resource']}: skipped without a reason")
         else:
             print(f"skipped {check['check_id']} {check['resource']}: {reason}")
-    if parsing_errors or not results["passed_checks"]:
-        wrong.append("the template was not read")
+    if parsing_errors or len(results["passed_checks"]) < LEAST:
+        wrong.append(f"the template was not read in full: {len(results['passed_checks'])} checks passed, at least {LEAST} should")
     for line in wrong:
         print("checkov:", line)
     print(f"{len(results['passed_checks'])} passed, {len(results['skipped_checks'])} skipped with a reason, {len(wrong)} wrong")

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
+	"chaveiro/internal/heap"
 	"chaveiro/internal/refresh"
 	"chaveiro/pkg/oauth/oauthtest"
 )
@@ -112,12 +113,16 @@ func dueAfter(p *oauthtest.Provider) time.Duration {
 	return 36 * time.Hour
 }
 
-// unpaced lets the pacer of the writes stand back: it waits, which takes time and no CPU.
-func unpaced(c *refresh.Config) { c.MaxWritesPerSecond = 1e6 }
+// memorySize of the function in MB. The refresher has its collector of garbage work as the function does.
+const memorySize = 256
+
+// unpaced lets the pacer of the writes stand back: at a place each nanosecond nobody waits for one.
+func unpaced(c *refresh.Config) { c.MaxWritesPerSecond = 1e9 }
 
 // refresherPasses sweeps, with all tokens due each time, over real connections to the addresses in the environment. Log lines and metrics
 // go to a file that keeps nothing.
 func refresherPasses(ctx context.Context, t task) (samples, error) {
+	heap.Tune(memorySize)
 	config, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
 		return nil, err
@@ -144,7 +149,10 @@ func refresherPasses(ctx context.Context, t task) (samples, error) {
 // tapePasses sweeps in process. The second sweep, in which all tokens are due for the first time, is recorded; those that are measured ask
 // the same and get the same answers.
 func tapePasses(ctx context.Context, t task, profile func(oauthtest.Options) *oauthtest.Provider) (samples, error) {
-	s, err := newStage(profile(oauthtest.Options{}), t.tokens, "")
+	heap.Tune(memorySize)
+	r := new(refresher)
+	// The provider goes by the same clock: else its tokens would seem to have lived for half a day when they come.
+	s, err := newStage(profile(oauthtest.Options{Now: r.now}), t.tokens, "")
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +164,7 @@ func tapePasses(ctx context.Context, t task, profile func(oauthtest.Options) *oa
 		return nil, err
 	}
 	defer func() { _ = logs.Close() }()
-	r, err := newRefresher(wiring{
+	err = r.wire(wiring{
 		secrets: secretsmanager.NewFromConfig(config), parameters: ssm.NewFromConfig(config), network: endpoints, logs: logs, change: unpaced,
 	})
 	if err != nil {

@@ -180,6 +180,20 @@ func TestWhatGoTestTellsBecomesRows(t *testing.T) {
 	}
 }
 
+func TestAMeasurementThatNoTestTellsIsAFault(t *testing.T) {
+	var rows []row
+	for _, name := range virtualMeasures() {
+		rows = append(rows, row{Measure: name, Limit: &limit{}})
+	}
+	if found := missing(rows); len(found) != 0 {
+		t.Errorf("all were told, but missing: %v", found)
+	}
+	unlimited := append([]row{{Measure: rows[0].Measure}}, rows[2:]...)
+	if found := missing(unlimited); len(found) != 2 || found[0].verdict() != verdictOver || found[1].Measure != rows[1].Measure {
+		t.Errorf("one without its limit and one that was not told: %v", found)
+	}
+}
+
 func TestTheTapeAnswersWithoutTheFake(t *testing.T) {
 	s := mustStage(t, oauthtest.Kiwify(oauthtest.Options{}), 3)
 	fake := newTape(network(s.provider))

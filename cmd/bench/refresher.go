@@ -36,24 +36,35 @@ type wiring struct {
 
 func newRefresher(w wiring) (*refresher, error) {
 	r := new(refresher)
+	if err := r.wire(w); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// now is the clock that is moved on.
+func (r *refresher) now() time.Time {
 	now := time.Now
-	moved := func() time.Time { return now().Add(r.ahead) }
+	return now().Add(r.ahead)
+}
+
+func (r *refresher) wire(w wiring) error {
 	secrets, err1 := smsecret.New(smsecret.Config{Client: w.secrets, Prefix: secretPrefix})
 	parameters, err2 := ssmstore.New(ssmstore.Config{Client: w.parameters, Prefix: parameterPrefix, KMSKeyID: "alias/aws/ssm"})
 	catalogue, err3 := provider.Load()
-	client, err4 := oauth.New(oauth.Config{AllowLoopback: true, Transport: w.network, Now: moved})
+	client, err4 := oauth.New(oauth.Config{AllowLoopback: true, Transport: w.network, Now: r.now})
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
-		return nil, err
+		return err
 	}
 	r.config = refresh.Config{
 		Secrets: secrets, Parameters: parameters, Exchanger: client, Catalogue: catalogue,
-		SecretPrefix: secretPrefix, Region: awstest.Region, AllowLoopback: true, Now: moved,
+		SecretPrefix: secretPrefix, Region: awstest.Region, AllowLoopback: true, Now: r.now,
 	}
 	if w.change != nil {
 		w.change(&r.config)
 	}
-	r.reporter = report.New(report.Config{Out: w.logs, Stack: "bench", Now: moved})
-	return r, nil
+	r.reporter = report.New(report.Config{Out: w.logs, Stack: "bench", Now: r.now})
+	return nil
 }
 
 // sweep does what the function does with the event of its schedule, from the bytes of the event to those of the result.
@@ -88,6 +99,9 @@ func (r *refresher) sweepAll(ctx context.Context, tokens int) error {
 	result, err := r.sweep(ctx)
 	if err != nil {
 		return err
+	}
+	if n := result.Health.Notices; n > 0 {
+		return fmt.Errorf("a sweep over %d tokens had %d notices: these are not the renewals that were meant", tokens, n)
 	}
 	if c := result.Counts; c.Refreshed != tokens || c.Failed+c.Deferred > 0 {
 		return fmt.Errorf("a sweep renewed %d of %d tokens (%d failed, %d deferred%s)", c.Refreshed, tokens, c.Failed, c.Deferred, firstTrouble(result))

@@ -38,22 +38,27 @@ func newStage(provider *oauthtest.Provider, tenants int, tokenEndpoint string) (
 // addTenants registers a client at the provider and stores a secret for each tenant.
 func addTenants(aws *awstest.World, provider *oauthtest.Provider, prefix string, tenants int, tokenEndpoint string) error {
 	for i := range tenants {
-		id := connectionID(prefix, i)
-		client := oauthtest.Client{ID: fmt.Sprintf("client-%05d", i), Secret: oauth.NewSecret(fmt.Sprintf("secret-%05d", i)), AccountID: fmt.Sprintf("store-%05d", i)}
-		provider.Add(client)
-		document := map[string]string{"provider": provider.Name(), "client_id": client.ID, "client_secret": client.Secret.Reveal()}
-		if tokenEndpoint != "" {
-			document["token_endpoint"] = tokenEndpoint
-		}
-		text, err := json.Marshal(document)
-		if err != nil {
-			return err
-		}
-		if _, err := aws.PutSecret(secretPrefix+id, string(text)); err != nil {
+		if err := addTenant(aws, provider, prefix, i, tokenEndpoint); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// addTenant is addTenants for one tenant, by its number.
+func addTenant(aws *awstest.World, provider *oauthtest.Provider, prefix string, i int, tokenEndpoint string) error {
+	client := oauthtest.Client{ID: fmt.Sprintf("client-%05d", i), Secret: oauth.NewSecret(fmt.Sprintf("secret-%05d", i)), AccountID: fmt.Sprintf("store-%05d", i)}
+	provider.Add(client)
+	document := map[string]string{"provider": provider.Name(), "client_id": client.ID, "client_secret": client.Secret.Reveal()}
+	if tokenEndpoint != "" {
+		document["token_endpoint"] = tokenEndpoint
+	}
+	text, err := json.Marshal(document)
+	if err != nil {
+		return err
+	}
+	_, err = aws.PutSecret(secretPrefix+connectionID(prefix, i), string(text))
+	return err
 }
 
 // check reports whether the work was really done: every tenant's parameter holds a token that the provider takes, and there were as many

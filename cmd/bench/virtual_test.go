@@ -248,9 +248,10 @@ func lookAtEach(ctx context.Context, s *stage) error {
 	return nil
 }
 
-// TestVirtualHang: one of ten providers takes every request and answers none. The floor is the time of the nine others on a day on which the
-// tenth answers like them. Beside it stands their time where there is no tenth at all.
+// TestVirtualHang: one of ten providers takes every request and answers none. The floor is the time of the nine others where there
+// is no tenth at all. Beside it stands their time on a day on which the tenth answers like them.
 func TestVirtualHang(t *testing.T) {
+	const tenants = 100 // of each provider: enough that the slow start and the last tokens are little of it
 	ours := func(t *testing.T, w *tenProviders) {
 		t.Helper()
 		_, err := refresherOn(t, w.aws, w.net, unpaced).sweep(t.Context())
@@ -261,15 +262,14 @@ func TestVirtualHang(t *testing.T) {
 		// The requests that hang end in errors: the loop's is the first of them.
 		_ = loopOn(w.aws, w.net, workers).pass(t.Context(), w.ids)
 	}
-	hangs := othersTook(t, 10, true, ours)
-	answers := floor{othersTook(t, 10, false, ours).Seconds(), "when it answers"}
-	nine := floor{othersTook(t, 9, false, ours).Seconds(), "the nine alone"}
-	loops := floor{othersTook(t, 10, false, loop).Seconds(), "when it answers"}
-	const name = "one of ten providers hangs: the others"
+	hangs := othersTook(t, 10, tenants, true, ours)
+	answers := floor{othersTook(t, 10, tenants, false, ours).Seconds(), "when it answers"}
+	nine := floor{othersTook(t, 9, tenants, false, ours).Seconds(), "the nine alone"}
+	loops := floor{othersTook(t, 10, tenants, false, loop).Seconds(), "when it answers"}
 	tell(t,
-		row{Measure: name, Value: hangs.Seconds(), Unit: "s", Floor: &answers, Limit: &limit{Most: 1.1, OfRatio: true}},
-		row{Measure: "  beside it: against nine", Value: hangs.Seconds(), Unit: "s", Floor: &nine},
-		row{Measure: "  beside it: 16 workers on one queue", Value: othersTook(t, 10, true, loop).Seconds(), Unit: "s", Floor: &loops},
+		row{Measure: "one of ten providers hangs: the others, against nine", Value: hangs.Seconds(), Unit: "s", Floor: &nine, Limit: &limit{Most: 1.1, OfRatio: true}},
+		row{Measure: "  beside it: against ten that answer", Value: hangs.Seconds(), Unit: "s", Floor: &answers},
+		row{Measure: "  beside it: 16 workers on one queue", Value: othersTook(t, 10, tenants, true, loop).Seconds(), Unit: "s", Floor: &loops},
 	)
 }
 
@@ -281,9 +281,8 @@ type tenProviders struct {
 }
 
 // othersTook is how long it takes until the tenants of the first nine providers have their tokens.
-func othersTook(t *testing.T, providers int, hang bool, work func(t *testing.T, w *tenProviders)) time.Duration {
+func othersTook(t *testing.T, providers, tenants int, hang bool, work func(t *testing.T, w *tenProviders)) time.Duration {
 	t.Helper()
-	const tenants = 60 // of each provider
 	var took time.Duration
 	synctest.Test(t, func(t *testing.T) {
 		w := &tenProviders{aws: &awstest.World{HistoryLimit: 2}, net: oauthtest.Network{}}
@@ -295,12 +294,15 @@ func othersTook(t *testing.T, providers int, hang bool, work func(t *testing.T, 
 			}
 			host := fmt.Sprintf("auth-%d.example.com", i)
 			w.net[host] = p
-			must(t, addTenants(w.aws, p, fmt.Sprintf("p%d", i), tenants, "https://"+host+p.TokenPath()))
 		}
+		// The tenants of all providers came one after another, so that no provider's are the first of the queue.
 		for i := range tenants {
-			for p := range providers {
-				w.ids = append(w.ids, connectionID(fmt.Sprintf("p%d", p), i))
+			for n := range providers {
+				name, host := fmt.Sprintf("p%d", n), fmt.Sprintf("auth-%d.example.com", n)
+				must(t, addTenant(w.aws, w.net[host], name, i, "https://"+host+w.net[host].TokenPath()))
+				w.ids = append(w.ids, connectionID(name, i))
 			}
+			time.Sleep(time.Second)
 		}
 		var mu sync.Mutex
 		written, last := 0, time.Now()

@@ -23,11 +23,15 @@ func runInvoke(ctx context.Context, args []string, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, invokeTimeout)
 	defer cancel()
 	flags := flag.NewFlagSet("invoke", flag.ContinueOnError)
-	flags.SetOutput(out)
+	flags.SetOutput(io.Discard) // a mistake is told in a sentence, not by the list of flags
 	port := flags.Int("port", defaultPort, "the first `port` of the make local to use")
 	dir := flags.String("dir", ".build", "where the `folder` for binaries is")
-	if err := flags.Parse(args); err != nil {
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		flags.SetOutput(out)
+		flags.Usage()
 		return err
+	} else if err != nil || !validPort(*port) {
+		return fmt.Errorf("make invoke: PORT must be a number from 1 to %d; nothing else is taken but EVENT", lastPort)
 	}
 	file, event, err := readEvent(flags.Args())
 	if err != nil {

@@ -37,6 +37,11 @@ const (
 	envFileName = "local-env.json"
 )
 
+// lastPort is the highest number that the first of the ports can have.
+const lastPort = 65535 - ports + 1
+
+func validPort(port int) bool { return port >= 1 && port <= lastPort }
+
 // local keeps a world running on fixed ports.
 type local struct {
 	out    io.Writer
@@ -53,15 +58,16 @@ type local struct {
 func runLocal(ctx context.Context, args []string, out io.Writer) (err error) {
 	l := &local{out: out, log: &callLog{out: out, now: time.Now}}
 	flags := flag.NewFlagSet("local", flag.ContinueOnError)
-	flags.SetOutput(out)
+	flags.SetOutput(io.Discard) // a mistake is told in a sentence, not by the list of flags
 	flags.IntVar(&l.port, "port", defaultPort, "the first of three `ports`: AWS's stores, Hotmart, Kiwify")
 	flags.StringVar(&l.host, "host", "", "the `host` in the stored token endpoints; left out, one is chosen that leads here from a container and from this machine")
 	flags.StringVar(&l.dir, "dir", ".build", "where the `folder` with the files of this run is made")
-	if err := flags.Parse(args); err != nil {
+	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		flags.SetOutput(out)
+		flags.Usage()
 		return err
-	}
-	if l.port < 1 || l.port > 65535-ports+1 || flags.NArg() > 0 {
-		return fmt.Errorf("make local: PORT must be from 1 to %d; nothing else is taken but HOST", 65535-ports+1)
+	} else if err != nil || !validPort(l.port) || flags.NArg() > 0 {
+		return fmt.Errorf("make local: PORT must be a number from 1 to %d; nothing else is taken but HOST", lastPort)
 	}
 	l.bridge, _ = findBridge()
 	if err := l.open(ctx); err != nil {

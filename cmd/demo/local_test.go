@@ -336,10 +336,10 @@ func TestUnknownArguments(t *testing.T) {
 		want string
 	}{
 		"a command that is not":       {[]string{"serve"}, `"serve" is none of its commands: local, invoke`},
-		"a port that is none":         {[]string{"local", "-port", "70000"}, "PORT must be from 1 to 65533"},
-		"three ports must fit":        {[]string{"local", "-port", "65534"}, "PORT must be from 1 to 65533"},
+		"a port that is none":         {[]string{"local", "-port", "70000"}, "PORT must be a number from 1 to 65533"},
+		"three ports must fit":        {[]string{"local", "-port", "65534"}, "PORT must be a number from 1 to 65533"},
 		"something beside the flags":  {[]string{"local", "5610"}, "nothing else is taken"},
-		"a port that is not a number": {[]string{"local", "-port", "x"}, "invalid value"},
+		"a port that is not a number": {[]string{"local", "-port", "x"}, "PORT must be a number"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder

@@ -41,6 +41,7 @@ func table() []row {
 		},
 		{"internal/report", list("internal/refresh", "internal/rotate", "internal/probe", "internal/connection", "pkg/oauth"), nil},
 
+		{"internal/heap", nil, nil},
 		{"internal/archtest", nil, nil},
 		{"internal/lambdatest", nil, nil},
 		{"internal/awstest/...", list("internal/awstest", "pkg/oauth"), list(awsSDK, smithy)},

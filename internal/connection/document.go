@@ -39,12 +39,10 @@ const (
 const freePrefix = "x_"
 
 // fieldNames are all known fields, those that people most often mean first.
-func fieldNames() []string {
-	return []string{
-		fieldProvider, fieldClientID, fieldClientSecret, fieldBasicToken, fieldTokenEndpoint, fieldAuthMethod, fieldScope,
-		fieldRequiredScope, fieldAccountID, fieldEnvironment, fieldGrantType, fieldAudience, fieldResource, fieldRefreshAt,
-		fieldMaxLifetime, fieldVerifyCall, fieldFallback,
-	}
+var fieldNames = [...]string{
+	fieldProvider, fieldClientID, fieldClientSecret, fieldBasicToken, fieldTokenEndpoint, fieldAuthMethod, fieldScope,
+	fieldRequiredScope, fieldAccountID, fieldEnvironment, fieldGrantType, fieldAudience, fieldResource, fieldRefreshAt,
+	fieldMaxLifetime, fieldVerifyCall, fieldFallback,
 }
 
 // credential reports whether a field belongs to the pair rather than to the configuration.
@@ -165,7 +163,7 @@ func kindOf(raw []byte) string {
 // unknown returns the first field that is neither known nor free.
 func (d document) unknown() (name string, found bool) {
 	i := slices.IndexFunc(d.names, func(name string) bool {
-		return !strings.HasPrefix(name, freePrefix) && !slices.Contains(fieldNames(), name)
+		return !strings.HasPrefix(name, freePrefix) && !slices.Contains(fieldNames[:], name)
 	})
 	if i < 0 {
 		return "", false
@@ -199,5 +197,5 @@ func nearestField(name string) string {
 	if field := alias(name); field != "" {
 		return field
 	}
-	return provider.Closest(name, fieldNames())
+	return provider.Closest(name, fieldNames[:])
 }

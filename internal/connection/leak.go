@@ -15,7 +15,7 @@ const (
 	minEqual = 4
 )
 
-// secretText is one text that must stand nowhere but in the credential fields.
+// secretText is one text, in lower case, that must stand nowhere but in the credential fields.
 type secretText struct{ name, text string }
 
 // misplaced refuses a credential in a field that is configuration: such values are printed, recorded and published. The value is not repeated.
@@ -24,7 +24,7 @@ func (p *parser) misplaced() {
 		return
 	}
 	secrets := p.secretTexts()
-	for _, field := range fieldNames() {
+	for _, field := range fieldNames {
 		if credential(field) {
 			continue
 		}
@@ -53,18 +53,23 @@ func (p *parser) secretTexts() []secretText {
 	if stored := strings.TrimRight(basicWord.ReplaceAllString(p.text(fieldBasicToken), ""), "="); stored != "" {
 		all = append(all, secretText{fieldBasicToken, stored})
 	}
-	for _, s := range slices.Clone(all) {
-		all = append(all, secretText{s.name, url.QueryEscape(s.text)}, secretText{s.name, url.PathEscape(s.text)})
+	held := make([]secretText, 0, 3*len(all))
+	for _, s := range all {
+		for _, text := range []string{s.text, url.QueryEscape(s.text), url.PathEscape(s.text)} {
+			one := secretText{s.name, strings.ToLower(text)}
+			if !slices.ContainsFunc(held, func(h secretText) bool { return h.text == one.text }) {
+				held = append(held, one)
+			}
+		}
 	}
-	return all
+	return held
 }
 
 // heldBy names the secret that a value holds, "" when it holds none. Case does not count: a host name is shown in small letters.
 func heldBy(value string, secrets []secretText) string {
 	value = strings.ToLower(value)
 	for _, s := range secrets {
-		text := strings.ToLower(s.text)
-		if len(text) >= minHeld && strings.Contains(value, text) || len(text) >= minEqual && strings.TrimSpace(value) == text {
+		if len(s.text) >= minHeld && strings.Contains(value, s.text) || len(s.text) >= minEqual && strings.TrimSpace(value) == s.text {
 			return s.name
 		}
 	}

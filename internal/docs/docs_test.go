@@ -112,6 +112,7 @@ func TestEveryJSONExampleIsOneThatTheCodeUnderstands(t *testing.T) {
 		"policy":     readerPolicy,
 		"operator":   operatorPolicy(t),
 		"pair":       parsePair(t),
+		"key":        keyStatement,
 		"record": func(text string) error {
 			r, err := renew.ParseRecord(text)
 			if err == nil && r.Encode() != strings.TrimSpace(text) {

@@ -45,6 +45,26 @@ func readerPolicy(text string) error {
 	return nil
 }
 
+// keyStatement checks the statement for a key of one's own: both services that write to the topic, both actions, and no condition, with which
+// EventBridge delivers nothing.
+func keyStatement(text string) error {
+	var s struct {
+		Sid, Effect, Resource string
+		Principal             struct{ Service []string }
+		Action                []string
+	}
+	dec := json.NewDecoder(bytes.NewReader([]byte(text)))
+	dec.DisallowUnknownFields() // a Condition too
+	if err := dec.Decode(&s); err != nil {
+		return err
+	}
+	if s.Effect != "Allow" || s.Resource != "*" || !slices.Equal(s.Principal.Service, []string{"cloudwatch.amazonaws.com", "events.amazonaws.com"}) ||
+		!slices.Equal(s.Action, []string{"kms:GenerateDataKey*", "kms:Decrypt"}) {
+		return fmt.Errorf("it says %+v", s)
+	}
+	return nil
+}
+
 // wildcard matches a resource of IAM that ends with a star; the star of IAM goes over slashes.
 func wildcard(pattern, name string) bool {
 	star := len(pattern) - 1

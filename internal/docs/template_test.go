@@ -112,21 +112,23 @@ func TestTheMailOfTheReadmesIsTheTemplates(t *testing.T) {
 		if !strings.HasPrefix(line, `"`) {
 			break
 		}
-		line = strings.ReplaceAll(strings.Trim(line, `"`), "${AWS::StackName}", "chaveiro")
+		line = strings.ReplaceAll(line, "${AWS::StackName}", "chaveiro") // EventBridge sends the quotation marks too
 		want = append(want, "^"+regexp.MustCompile(`<[a-z]+>`).ReplaceAllString(regexp.QuoteMeta(line), `.+`)+"$")
 	}
-	p := readPage(t, english)
-	i := slices.IndexFunc(p.fences, func(f fence) bool { return f.info == "text mail" })
-	if i < 0 {
-		t.Fatalf("%s does not show the mail", english)
-	}
-	got := slices.Collect(strings.Lines(p.fences[i].text))
-	if len(got) != len(want) || len(want) < 2 {
-		t.Fatalf("%s shows a mail of %d lines, the template has %d", english, len(got), len(want))
-	}
-	for i, line := range got {
-		if !regexp.MustCompile(want[i]).MatchString(strings.TrimSpace(line)) {
-			t.Errorf("%s, line %d of the mail:\n got %swant %s", english, i+1, line, want[i])
+	for _, name := range []string{english, portuguese} {
+		p := readPage(t, name)
+		i := slices.IndexFunc(p.fences, func(f fence) bool { return f.info == "text mail" })
+		if i < 0 {
+			t.Fatalf("%s does not show the mail", name)
+		}
+		got := slices.Collect(strings.Lines(p.fences[i].text))
+		if len(got) != len(want) || len(want) < 2 {
+			t.Fatalf("%s shows a mail of %d lines, the template has %d", name, len(got), len(want))
+		}
+		for i, line := range got {
+			if !regexp.MustCompile(want[i]).MatchString(strings.TrimSpace(line)) {
+				t.Errorf("%s, line %d of the mail:\n got %swant %s", name, i+1, line, want[i])
+			}
 		}
 	}
 }

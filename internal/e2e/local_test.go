@@ -30,10 +30,7 @@ type localWorld struct {
 // startLocal builds the program behind make local and starts it in a folder of the project.
 func startLocal(t *testing.T, folder string) *localWorld {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "demo")
-	if text, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", program, "chaveiro/cmd/demo").CombinedOutput(); err != nil {
-		t.Fatalf("build cmd/demo: %v\n%s", err, text)
-	}
+	program := buildDemo(t)
 	for try := 1; ; try++ {
 		l := &localWorld{port: 20000 + 10*rand.IntN(1000), dir: t.TempDir(), done: make(chan error, 1)}
 		err := l.start(t, program, folder)
@@ -45,6 +42,25 @@ func startLocal(t *testing.T, folder string) *localWorld {
 		}
 		t.Logf("another try: %v", err) // somebody else has one of the ports
 	}
+}
+
+// startLocalAt does the same on a port that is free.
+func startLocalAt(t *testing.T, folder string, port int) *localWorld {
+	t.Helper()
+	l := &localWorld{port: port, dir: t.TempDir(), done: make(chan error, 1)}
+	if err := l.start(t, buildDemo(t), folder); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func buildDemo(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "demo")
+	if text, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", program, "chaveiro/cmd/demo").CombinedOutput(); err != nil {
+		t.Fatalf("build cmd/demo: %v\n%s", err, text)
+	}
+	return program
 }
 
 func (l *localWorld) start(t *testing.T, program, folder string) error {

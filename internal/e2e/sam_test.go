@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -63,12 +65,47 @@ func TestSAMLocalInvoke(t *testing.T) {
 	}
 }
 
+// pagePort is the port of make local that samconfig.toml counts on, by the addresses in events/local-env.json.
+const pagePort = 5610
+
+// TestSAMLocalInvokeAsThePageShowsIt invokes with nothing but what samconfig.toml says, on its own port, in a shell without any AWS_* variable.
+func TestSAMLocalInvokeAsThePageShowsIt(t *testing.T) {
+	program, dir := os.Getenv(samProgram), os.Getenv(samFolder)
+	if program == "" || dir == "" {
+		t.Skip("sam local invoke as the README shows it: " + cmp.Or(os.Getenv(samLeftOut), samProgram+" and "+samFolder+" do not say what to run; make test and make sam do"))
+	}
+	for service := range 3 {
+		free, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", pagePort+service))
+		if err != nil { // a skip is a failure where nothing may be left out
+			t.Skipf("sam local invoke as the README shows it: port %d is taken, end the make local that has it: %v", pagePort+service, err)
+		}
+		_ = free.Close()
+	}
+	s := &samStory{program: program, dir: dir, sent: map[string]bool{}, asThePage: true, local: startLocalAt(t, dir, pagePort)}
+	r := s.send(t, "refresher/schedule.json")
+	if r.Connections != 3 || r.Counts.Refreshed != 2 || r.Counts.Failed != 1 {
+		t.Errorf("%d connections, counts %+v", r.Connections, r.Counts)
+	}
+	s.local.end(t)
+}
+
+// environ is the environment of sam: none of this shell's AWS_* variables, and as the page shows it none at all.
+func (s *samStory) environ() []string {
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "AWS_") })
+	env = append(env, "SAM_CLI_TELEMETRY=0")
+	if !s.asThePage {
+		env = append(env, "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "AWS_REGION="+region)
+	}
+	return env
+}
+
 // samStory is what was seen so far.
 type samStory struct {
 	program, dir string
 	local        *localWorld
 	stores       *stores
 	sent         map[string]bool // event files, as FUNCTION/FILE
+	asThePage    bool            // with samconfig.toml's own settings and without credentials
 	printed      strings.Builder // everything that sam and the function in its container printed
 }
 
@@ -78,7 +115,10 @@ func (s *samStory) invoke(t *testing.T, function, file, stdin string) ([]byte, e
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	args := []string{"local", "invoke", function, "-e", file, "--skip-pull-image", "--env-vars", s.local.envFile(t)}
+	args := []string{"local", "invoke", function, "-e", file, "--skip-pull-image"}
+	if !s.asThePage {
+		args = append(args, "--env-vars", s.local.envFile(t))
+	}
 	if runtime.GOARCH == "amd64" {
 		args = append(args, "--config-env", "x86_64")
 	}
@@ -87,7 +127,7 @@ func (s *samStory) invoke(t *testing.T, function, file, stdin string) ([]byte, e
 	}
 	cmd := exec.CommandContext(ctx, s.program, args...)
 	cmd.Dir, cmd.Stdin = s.dir, strings.NewReader(stdin)
-	cmd.Env = append(cmd.Environ(), "SAM_CLI_TELEMETRY=0", "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local", "AWS_REGION="+region)
+	cmd.Env = s.environ()
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // so that it removes its container
 	cmd.WaitDelay = 20 * time.Second
 	var log strings.Builder

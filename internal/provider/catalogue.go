@@ -61,7 +61,10 @@ func loadFile(fsys fs.FS, name string) (Provider, error) {
 		return Provider{}, fmt.Errorf("%s: %w", base, err)
 	}
 	p := f.provider()
-	faults := p.faults()
+	faults := p.faults() // those of the dialect too
+	if checked, err := p.Dialect.Checked(); err == nil {
+		p.Dialect = checked
+	}
 	if p.ID != strings.TrimSuffix(base, ".json") {
 		faults = append(faults, fmt.Errorf("id: %q is not the file's name", p.ID))
 	}

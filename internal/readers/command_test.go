@@ -44,7 +44,7 @@ func deployCommands() []command {
 			text: "git clone … chaveiro && cd chaveiro && export AWS_REGION=sa-east-1 AWS_DEFAULT_REGION=sa-east-1", left: "where the repository is, only its reader knows",
 			check: wantRegion,
 		},
-		{text: "sam build", left: "make test runs it, twice, among its SAM steps", check: func(t *testing.T) { wantStep(t, "sam build") }},
+		{text: "sam build", left: "make test runs it, twice, among its SAM steps", check: wantSAMBuild},
 		{
 			text: "sam deploy --parameter-overrides AlarmEmail=you@example.com", left: "it needs an AWS account",
 			check: func(t *testing.T) {
@@ -80,11 +80,11 @@ func deployCommands() []command {
 
 func tryCommands() []command {
 	return []command{
-		{text: "sam build", left: "make test runs it", check: func(t *testing.T) { wantStep(t, "sam build") }},
+		{text: "sam build", left: "make test runs it", check: wantSAMBuild},
 		{
 			text: "sam local invoke RefresherFunction -e events/refresher/schedule.json", left: "make test runs it, with every event, where Docker runs",
 			check: func(t *testing.T) {
-				wantStep(t, "sam local invoke")
+				wantSAMInvoke(t)
 				wantInTemplate(t, "  RefresherFunction:\n")
 				readFile(t, "events/refresher/schedule.json")
 			},
@@ -102,7 +102,7 @@ func tryCommands() []command {
 				}
 			},
 		},
-		{text: "make demo", left: "make test runs it, as a step of its own", check: func(t *testing.T) { wantStep(t, "make demo") }},
+		{text: "make demo", left: "make test runs it, as a step of its own", check: func(t *testing.T) { wantStep(t, `"${MAKE:-make}"`, "demo") }},
 	}
 }
 

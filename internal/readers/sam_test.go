@@ -2,6 +2,7 @@ package readers_test
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -56,11 +57,55 @@ func wantInTemplate(t *testing.T, text string) {
 	}
 }
 
-// wantStep checks that make test runs a command as one of its steps.
-func wantStep(t *testing.T, command string) {
+// stepLine is a step of scripts/test: the command behind its label.
+var stepLine = regexp.MustCompile(`(?m)^step (?:'[^']*'|\S+) (.+)$`)
+
+// stepCommands are the commands that scripts/test runs as steps, without their labels. Where a step is a function of the script, it is the
+// body of that function.
+func stepCommands(t *testing.T) []string {
 	t.Helper()
-	if !strings.Contains(readFile(t, "scripts/test"), command) {
-		t.Errorf("scripts/test does not run %s", command)
+	text := readFile(t, "scripts/test")
+	var commands []string
+	for _, m := range stepLine.FindAllStringSubmatch(text, -1) {
+		command := m[1]
+		if _, body, ok := strings.Cut(text, "\n"+command+"() {\n"); ok {
+			body, _, _ = strings.Cut(body, "\n}\n")
+			command = strings.ReplaceAll(body, "\\\n", " ")
+		}
+		commands = append(commands, command)
+	}
+	if len(commands) < 5 {
+		t.Fatalf("scripts/test has %d steps", len(commands))
+	}
+	return commands
+}
+
+// wantStep checks that make test runs all words in the command of one step, whatever its label says.
+func wantStep(t *testing.T, words ...string) {
+	t.Helper()
+	if !slices.ContainsFunc(stepCommands(t), func(command string) bool {
+		fields := strings.Fields(command)
+		return !slices.ContainsFunc(words, func(word string) bool { return !slices.Contains(fields, word) })
+	}) {
+		t.Errorf("no step of scripts/test runs %q", words)
+	}
+}
+
+// wantSAMBuild checks that the script behind a step of make test runs sam build.
+func wantSAMBuild(t *testing.T) {
+	t.Helper()
+	wantStep(t, "scripts/sam-build-twice")
+	if !strings.Contains(readFile(t, "scripts/sam-build-twice"), `"$sam" build "$@"`) {
+		t.Error("scripts/sam-build-twice does not run sam build")
+	}
+}
+
+// wantSAMInvoke checks that a step of make test prepares sam local invoke for the tests that run it.
+func wantSAMInvoke(t *testing.T) {
+	t.Helper()
+	wantStep(t, "scripts/sam-local", "./...")
+	if !strings.Contains(readFile(t, "internal/e2e/sam_test.go"), `"local", "invoke"`) {
+		t.Error("internal/e2e does not run sam local invoke")
 	}
 }
 

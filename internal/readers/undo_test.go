@@ -19,6 +19,7 @@ func TestTheCommandsInAMessageWork(t *testing.T) {
 
 	read := ""
 	for line := range strings.Lines(snippet(t, "text mail")) {
+		line = strings.Trim(line, "\"\n") // a person copies it without the quotation marks
 		if strings.HasPrefix(line, "aws ") {
 			read = strings.Replace(line, "kiwify/loja-b", kiwifyMain, 1)
 		}

@@ -72,7 +72,7 @@ type Event struct {
 }
 
 // attemptEvent tells one request to a token endpoint.
-func attemptEvent(it *item, conn connection.Connection, doc Document, stage string, x oauth.Exchange, err error) Event {
+func attemptEvent(it *item, conn *connection.Connection, doc Document, stage string, x oauth.Exchange, err error) Event {
 	ev := Event{Kind: EventAttempt, Connection: it.id, Provider: conn.Provider.ID, Endpoint: conn.Host, Reason: it.decision.Text,
 		Credential: doc.VersionID, Stage: stage, Attempt: x.Attempt, Latency: x.Latency}
 	if x.Token != nil {
@@ -86,7 +86,7 @@ func attemptEvent(it *item, conn connection.Connection, doc Document, stage stri
 }
 
 // failedEvent tells that a standby was refused too.
-func failedEvent(it *item, conn connection.Connection, doc Document, stage string, f *fault) Event {
+func failedEvent(it *item, conn *connection.Connection, doc Document, stage string, f *fault) Event {
 	ev := Event{Kind: EventFailed, Connection: it.id, Provider: conn.Provider.ID, Endpoint: conn.Host, Reason: it.decision.Text,
 		Credential: doc.VersionID, Stage: stage, Message: named(it.id, "the standby "+stage+" does not help")}
 	if f != nil {

@@ -20,6 +20,7 @@ func (r *run) execute(ctx context.Context) {
 		}
 		r.await(ctx, wake, waiting)
 	}
+	close(r.tasks)
 	r.deferRest()
 }
 
@@ -76,12 +77,35 @@ func (r *run) startOne(ctx context.Context, now time.Time) bool {
 	writes := best.writes()
 	r.reserved += writes
 	until := r.end.Add(-putTime - r.pacer.timeFor(r.reserved))
-	go func() {
-		out := r.work(ctx, best, attempts, until)
-		out.writes = writes
-		r.settled <- out
-	}()
+	r.hand(ctx, task{best, attempts, until, writes})
 	return true
+}
+
+// task is one item for a worker.
+type task struct {
+	item     *item
+	attempts int
+	until    time.Time // bounds the exchange
+	writes   int       // reserved for it
+}
+
+// hand gives a task to a worker that waits for one, or to a new one: there are as many as were ever in flight at once. They stay until the
+// work is done, since a goroutine of its own for each item would have to grow its stack anew under the SDK's deep calls.
+func (r *run) hand(ctx context.Context, t task) {
+	if r.inflight > r.workers {
+		r.workers++
+		go r.serve(ctx)
+	}
+	r.tasks <- t
+}
+
+// serve works on tasks until there are no more.
+func (r *run) serve(ctx context.Context) {
+	for t := range r.tasks {
+		out := r.work(ctx, t.item, t.attempts, t.until)
+		out.writes = t.writes
+		r.settled <- out
+	}
 }
 
 // share is how many workers one endpoint may have, so that a slow one does not take them all.

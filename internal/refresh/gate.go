@@ -24,7 +24,7 @@ const (
 // minted is a token with the credential that it came from.
 type minted struct {
 	token    *oauth.Token
-	conn     connection.Connection
+	conn     *connection.Connection
 	document Document
 	stage    string
 }

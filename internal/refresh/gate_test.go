@@ -12,7 +12,7 @@ import (
 
 // mintedFor is a token of 24 h that was minted just now by AWSCURRENT.
 func mintedFor(it *item, lifetime time.Duration, changes ...func(m *minted)) minted {
-	m := minted{conn: it.conn, stage: StageCurrent, document: Document{VersionID: testVersion, Created: testStart().Add(-time.Hour + time.Millisecond)},
+	m := minted{conn: &it.conn, stage: StageCurrent, document: Document{VersionID: testVersion, Created: testStart().Add(-time.Hour + time.Millisecond)},
 		token: &oauth.Token{AccessToken: oauth.NewSecret("synthetic-token"), IssuedAt: testStart(), Lifetime: lifetime,
 			Scope: "stats", ScopeSource: oauth.ScopeFromAnswer, Shape: "89abcdef"}}
 	for _, change := range changes {

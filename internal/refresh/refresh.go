@@ -60,7 +60,7 @@ func New(cfg Config) (*Refresher, error) {
 	need(len(cfg.Catalogue.IDs()) > 0, "Catalogue is empty")
 	need(cfg.Period >= 0 && cfg.ReaderCache >= 0 && cfg.TokenTimeout >= 0, "a duration is negative")
 	need(cfg.MaxConcurrency >= 0, "MaxConcurrency is negative")
-	need(cfg.MaxWritesPerSecond == 0 || cfg.MaxWritesPerSecond >= 1e-4 && cfg.MaxWritesPerSecond <= 1e6, "MaxWritesPerSecond is not between 0.0001 and 1,000,000")
+	need(cfg.MaxWritesPerSecond == 0 || cfg.MaxWritesPerSecond >= 1e-4 && cfg.MaxWritesPerSecond <= 1e9, "MaxWritesPerSecond is not between 0.0001 and 1,000,000,000")
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}

@@ -85,7 +85,7 @@ type Planned struct {
 type Health struct {
 	Known              bool  // false for a run over named connections
 	Failing            int   // failure records younger than 24 h
-	MinSecondsToExpiry int64 // of living and dead tokens, without those that have failed for over 24 h
+	MinSecondsToExpiry int64 // of living and dead tokens, without those that have failed, and been expired, for over 24 h
 	HasTokens          bool  // MinSecondsToExpiry means something
 	RenewalOverdue     int   // more than two periods past renew_at, without those that have failed for over 24 h
 	FallbackActive     int   // published from a standby
@@ -97,18 +97,34 @@ type Health struct {
 func (r *Result) finish() {
 	r.Counts.Refreshed, r.Counts.Fresh, r.Counts.Reissued = len(r.Refreshed), len(r.Fresh), len(r.Reissued)
 	r.Counts.Failed, r.Counts.Deferred, r.Counts.Orphaned = len(r.Failed), len(r.Deferred), len(r.Orphaned)
-	byExpiry := func(a, b time.Time, an, bn string) int { return cmp.Or(a.Compare(b), cmp.Compare(an, bn)) }
-	slices.SortFunc(r.Refreshed, func(a, b Refreshed) int { return byExpiry(a.ExpiresAt, b.ExpiresAt, a.Connection, b.Connection) })
-	slices.SortFunc(r.Fresh, func(a, b Kept) int { return byExpiry(a.ExpiresAt, b.ExpiresAt, a.Connection, b.Connection) })
-	slices.SortFunc(r.Reissued, func(a, b Kept) int { return byExpiry(a.ExpiresAt, b.ExpiresAt, a.Connection, b.Connection) })
-	slices.SortFunc(r.Failed, func(a, b Failed) int {
-		return byExpiry(a.TokenExpiresAt, b.TokenExpiresAt, a.Connection, b.Connection)
-	})
+	byExpiry(r.Refreshed, func(e *Refreshed) (time.Time, string) { return e.ExpiresAt, e.Connection })
+	byExpiry(r.Fresh, func(e *Kept) (time.Time, string) { return e.ExpiresAt, e.Connection })
+	byExpiry(r.Reissued, func(e *Kept) (time.Time, string) { return e.ExpiresAt, e.Connection })
+	byExpiry(r.Failed, func(e *Failed) (time.Time, string) { return e.TokenExpiresAt, e.Connection })
 	slices.Sort(r.Orphaned)
 	r.Refreshed, r.Fresh, r.Reissued = cut(r.Refreshed), cut(r.Fresh), cut(r.Reissued)
 	r.Failed, r.Deferred, r.Orphaned = cut(r.Failed), cut(r.Deferred), cut(r.Orphaned)
 	if r.Plan != nil {
 		r.Plan = cut(r.Plan)
+	}
+}
+
+// byExpiry sorts a list. It sorts keys that point at the entries, since to sort the entries would link, and run, a sort for each of their types.
+func byExpiry[T any](list []T, key func(*T) (time.Time, string)) {
+	type entry struct {
+		at    time.Time
+		name  string
+		place int
+	}
+	entries := make([]*entry, len(list))
+	for i := range list {
+		at, name := key(&list[i])
+		entries[i] = &entry{at, name, i}
+	}
+	slices.SortFunc(entries, func(a, b *entry) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.name, b.name)) })
+	was := slices.Clone(list)
+	for i, e := range entries {
+		list[i] = was[e.place]
 	}
 }
 

@@ -29,6 +29,8 @@ type run struct {
 	pacer     *pacer
 	endpoints map[string]*endpoint
 	inflight  int
+	workers   int       // goroutines that serve tasks
+	tasks     chan task // never blocks: there are as many workers as items in flight
 	settled   chan outcome
 	failures  []failureWrite
 	deletions []Name
@@ -58,6 +60,7 @@ type item struct {
 	conn      connection.Connection
 	document  Document
 	endpoint  *endpoint
+	accounts  *accounts // nil where no account is published
 	order     int       // place in the run's order
 	draw      string    // place among the due ones of an endpoint that has not answered yet
 	notBefore time.Time // waits for the end of a token that was handed out again
@@ -81,6 +84,7 @@ func (r *Refresher) newRun(ctx context.Context, call Call) *run {
 		hard:      now.Add(r.cfg.Period),
 		pacer:     newPacer(r.cfg.MaxWritesPerSecond, r.cfg.Now),
 		endpoints: map[string]*endpoint{},
+		tasks:     make(chan task),
 		settled:   make(chan outcome),
 		recorded:  make(chan error),
 	}
@@ -255,6 +259,7 @@ func (r *run) carryOut(ctx context.Context) (Result, error) {
 		it.order = i
 		r.admit(it)
 	}
+	r.groupAccounts()
 	r.execute(ctx)
 	r.finish(ctx)
 	r.result.finish()

@@ -95,7 +95,7 @@ func (r *Refresher) Published(ctx context.Context, id string) (Published, error)
 // ErrSuperseded when AWSCURRENT moved, and else one of ErrStoreRefuses, ErrThrottled, ErrAccessDenied and ErrUnavailable.
 func (r *Refresher) Publish(ctx context.Context, m Mint) (Publication, error) {
 	run := r.newRun(ctx, Call{Connections: []string{m.Connection.ID}})
-	mint := minted{token: m.Token, conn: m.Connection, document: m.Document, stage: m.Stage}
+	mint := minted{token: m.Token, conn: &m.Connection, document: m.Document, stage: m.Stage}
 	for try := 0; ; try++ {
 		it, err := run.lookUp(ctx, m)
 		if err != nil {
@@ -145,7 +145,7 @@ func (r *Refresher) RefreshVersion(ctx context.Context, id, versionID string) (P
 	if err != nil {
 		return Publication{}, err
 	}
-	if m.Token, err = run.exchange(ctx, it, conn, doc, StageCurrent, patientAttempts); err != nil {
+	if m.Token, err = run.exchange(ctx, it, &conn, doc, StageCurrent, patientAttempts); err != nil {
 		return Publication{}, asRefusal(id, faultOf(err), err)
 	}
 	return r.Publish(ctx, m)
@@ -221,7 +221,7 @@ type Comparison struct {
 // Compare holds a token against the published one.
 func (p Published) Compare(conn connection.Connection, t *oauth.Token) Comparison {
 	var c Comparison
-	if f := unfit(minted{token: t, conn: conn}); f != nil {
+	if f := unfit(minted{token: t, conn: &conn}); f != nil {
 		c.Unfit, c.Code = f.text, f.code
 	}
 	was := p.record

@@ -82,6 +82,12 @@ type Parameter struct {
 	Modified    time.Time
 }
 
+// Account is a published account id.
+type Account struct {
+	ID  string
+	Err error // the parameter cannot be used: wraps ErrTypeConflict
+}
+
 // Write is one PutParameter.
 type Write struct {
 	Connection  string
@@ -98,8 +104,9 @@ type Parameters interface {
 	// Lookup returns the token and failure parameters of the named connections as they are now: existence, type and version by name
 	// (GetParameters without decryption), the Description from DescribeParameters when that already shows the same version.
 	Lookup(ctx context.Context, connections []string) ([]Parameter, error)
-	// Account returns the published account id, "" when there is none.
-	Account(ctx context.Context, connection string) (string, error)
+	// Accounts returns the published account ids of the named connections, by connection, each with its own Err; one that has none is left out
+	// (GetParameters, 10 a call). An error means that nothing is known of any.
+	Accounts(ctx context.Context, connections []string) (map[string]Account, error)
 	// Put writes once, without retries, and returns the version that SSM gave it.
 	Put(ctx context.Context, w Write) (version int64, err error)
 	// Delete removes parameters (DeleteParameters, 10 a call); one that does not exist is no error.

@@ -61,7 +61,7 @@ func (r *run) work(ctx context.Context, it *item, attempts int, until time.Time)
 		if it.decision.Action == renew.Canary { // a look, no more
 			tries = 1
 		}
-		r.try(ctx, exchange, it, it.conn, it.document, StageCurrent, tries, &out)
+		r.try(ctx, exchange, it, &it.conn, it.document, StageCurrent, tries, &out)
 		if out.fault == nil || out.fault.class != oauth.Credentials || !r.standbyAllowed(it, out.fault) {
 			return out
 		}
@@ -126,10 +126,10 @@ func (r *run) tryStandbys(ctx, exchange context.Context, it *item, attempts int,
 			continue
 		}
 		var second outcome
-		r.try(ctx, exchange, it, conn, doc, stage, attempts, &second)
+		r.try(ctx, exchange, it, &conn, doc, stage, attempts, &second)
 		out.cutOff = out.cutOff || second.cutOff
 		if second.published == nil && second.reissued == nil && second.refused == nil && !second.cutOff {
-			r.observe(failedEvent(it, conn, doc, stage, second.fault))
+			r.observe(failedEvent(it, &conn, doc, stage, second.fault))
 			out.wait(second)
 			continue
 		}
@@ -179,7 +179,7 @@ func (r *run) standby(ctx context.Context, it *item, stage string) (Document, co
 }
 
 // try exchanges one credential for a token and publishes it. ctx is the run's, exchange the shorter one of the exchange.
-func (r *run) try(ctx, exchange context.Context, it *item, conn connection.Connection, doc Document, stage string, attempts int, out *outcome) {
+func (r *run) try(ctx, exchange context.Context, it *item, conn *connection.Connection, doc Document, stage string, attempts int, out *outcome) {
 	token, err := r.exchange(exchange, it, conn, doc, stage, attempts)
 	if err != nil {
 		out.fault = faultOf(err)
@@ -203,7 +203,7 @@ func (r *run) try(ctx, exchange context.Context, it *item, conn connection.Conne
 }
 
 // exchange asks the token endpoint and tells every attempt.
-func (r *run) exchange(ctx context.Context, it *item, conn connection.Connection, doc Document, stage string, attempts int) (*oauth.Token, error) {
+func (r *run) exchange(ctx context.Context, it *item, conn *connection.Connection, doc Document, stage string, attempts int) (*oauth.Token, error) {
 	known := ""
 	if it.facts.Record != nil {
 		known = it.facts.Record.TokenID
@@ -306,36 +306,4 @@ func (r *run) arrived(ctx context.Context, it *item, record *renew.Record) (arri
 		a.token = rec
 	}
 	return a, true
-}
-
-// publishAccount writes what API calls send beside the token, when it is not there yet or another.
-func (r *run) publishAccount(ctx context.Context, it *item, m minted) error {
-	if !m.conn.Provider.PublishAccount {
-		return nil
-	}
-	account := m.conn.AccountID
-	if account == "" {
-		account = m.token.Claims.Text(m.conn.Provider.AccountClaim)
-	}
-	if account == "" {
-		return nil
-	}
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), r.hard)
-	defer cancel()
-	was, err := r.cfg.Parameters.Account(ctx, it.id)
-	if err != nil || was == account {
-		return err
-	}
-	for {
-		place, err := r.pacer.wait(ctx)
-		if err != nil {
-			return err
-		}
-		_, err = r.cfg.Parameters.Put(ctx, Write{Connection: it.id, Kind: KindAccount, Value: oauth.NewSecret(account),
-			Description: "Account at " + m.conn.Provider.Name + " that API calls name beside the token"})
-		if !errors.Is(err, ErrThrottled) {
-			return err
-		}
-		r.pacer.throttled(place)
-	}
 }

@@ -126,7 +126,8 @@ func (it *item) interval(cfg *Config) time.Duration {
 // unknownLifetime stands in the capacity for a connection that never had a token.
 const unknownLifetime = 24 * time.Hour
 
-// longFailing is the age from which a failure no longer counts in the metrics that wake people.
+// longFailing is the age from which a failure no longer counts in the metrics that wake people; in MinSecondsToExpiry it counts on until the
+// token has been expired for as long.
 const longFailing = 24 * time.Hour
 
 // measure fills capacity and health from what is known when the run ends.
@@ -143,7 +144,7 @@ func (r *run) measure() {
 			continue
 		}
 		h.count(it.facts, now, r.cfg.Period)
-		if it.facts.Record != nil && !failingFor(it.facts, now, longFailing) {
+		if it.facts.Record != nil && !givenUp(it.facts, now) {
 			soonest = min(soonest, it.facts.Left(now))
 			h.HasTokens = true
 		}
@@ -174,6 +175,12 @@ func (h *Health) count(f renew.Facts, now time.Time, period time.Duration) {
 // failingFor reports whether the connection has failed for longer than d.
 func failingFor(f renew.Facts, now time.Time, d time.Duration) bool {
 	return f.Failure != nil && now.Sub(f.Failure.FirstAt) > d
+}
+
+// givenUp reports whether the connection has failed for over a day and its token expired over a day ago, so that it no longer hides the next
+// one in MinSecondsToExpiry. A token that still lives always counts: its renewal may have failed for a day before its end comes near.
+func givenUp(f renew.Facts, now time.Time) bool {
+	return failingFor(f, now, longFailing) && f.Left(now) < -longFailing
 }
 
 // unknownText explains a connection that does not exist.

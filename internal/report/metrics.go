@@ -47,16 +47,20 @@ func (r *Run) Done(result refresh.Result, err error) {
 		level, attrs = slog.LevelError, append(attrs, slog.String("error", err.Error()))
 	}
 	if result.Plan == nil {
-		r.writeMetrics(result)
+		r.writeMetrics(result, err)
 	}
 	r.log.LogAttrs(context.Background(), level, "run", attrs...)
 }
 
-func (r *Run) writeMetrics(result refresh.Result) {
+// writeMetrics leaves Refreshed out when the run failed and renewed nothing: the dead man's switch counts the values of Refreshed, and a run
+// that could do no work must not keep it quiet (contract.md section 8).
+func (r *Run) writeMetrics(result refresh.Result, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	total := newLine()
-	total.add("Refreshed", "Count", result.Counts.Refreshed)
+	if err == nil || result.Counts.Refreshed > 0 {
+		total.add("Refreshed", "Count", result.Counts.Refreshed)
+	}
 	total.add("RefreshFailed", "Count", result.Health.Attempted)
 	if h := result.Health; h.Known {
 		total.add("Failing", "Count", h.Failing)

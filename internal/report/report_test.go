@@ -259,3 +259,32 @@ func TestAFailedRunIsAnError(t *testing.T) {
 		t.Errorf("last line %v", last)
 	}
 }
+
+func TestOnlyARunThatDidSomeWorkCountsInRefreshed(t *testing.T) {
+	denied := errors.New("list parameters: AccessDeniedException")
+	for name, c := range map[string]struct {
+		refreshed int
+		err       error
+		want      any
+	}{
+		"a run that succeeds with nothing to do":             {0, nil, 0.0},
+		"a run that succeeds":                                {3, nil, 3.0},
+		"a run that fails after it has renewed something":    {3, denied, 3.0},
+		"a run that fails and has renewed nothing: no value": {0, denied, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lines := metricLines(t, written(t, report.Config{}, func(r *report.Run) {
+				r.Done(refresh.Result{Counts: refresh.Counts{Refreshed: c.refreshed}}, c.err)
+			}))
+			if len(lines) != 1 || lines[0].values["RefreshFailed"] != 0.0 {
+				t.Fatalf("metric lines %v", lines)
+			}
+			if got := lines[0].values["Refreshed"]; got != c.want {
+				t.Errorf("Refreshed is %v, want %v", got, c.want)
+			}
+			if _, there := lines[0].raw["Refreshed"]; there != (c.want != nil) {
+				t.Errorf("the line has Refreshed: %v", there)
+			}
+		})
+	}
+}

@@ -53,8 +53,11 @@ type Store struct {
 
 var _ refresh.Secrets = (*Store)(nil)
 
-// prefixPattern is what both a secret's name and a filter of ListSecrets allow, in front of the connection's 255 characters.
-var prefixPattern = regexp.MustCompile(`^[a-zA-Z0-9/_+=.@-]{0,255}/$`)
+// prefixPattern is what both a secret's name and a filter of ListSecrets allow, in front of the connection's 255 characters; with
+// maxPrefix, since a repetition of 255 costs every cold start.
+var prefixPattern = regexp.MustCompile(`^[a-zA-Z0-9/_+=.@-]*/$`)
+
+const maxPrefix = 256
 
 // New returns a Store, or every fault of the configuration at once.
 func New(c Config) (*Store, error) {
@@ -62,7 +65,7 @@ func New(c Config) (*Store, error) {
 	if c.Client == nil {
 		faults = append(faults, errors.New("the client is missing"))
 	}
-	if !prefixPattern.MatchString(c.Prefix) {
+	if !prefixPattern.MatchString(c.Prefix) || len(c.Prefix) > maxPrefix {
 		faults = append(faults, fmt.Errorf("prefix %q: it ends with /, with a-z A-Z 0-9 / _ + = . @ - before", c.Prefix))
 	}
 	if c.CallTimeout < 0 {

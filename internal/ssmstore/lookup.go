@@ -2,7 +2,6 @@ package ssmstore
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -47,24 +46,24 @@ func (s *Store) get(ctx context.Context, names []string) ([]refresh.Parameter, e
 		}
 		found = append(found, got...)
 	}
-	order := make(map[string]int, len(names))
-	for i, n := range names {
-		order[n] = i
+	byName := make(map[string]refresh.Parameter, len(found))
+	for _, p := range found {
+		name, _ := s.name(p.Connection, p.Kind)
+		byName[name] = p
 	}
-	place := func(p refresh.Parameter) int {
-		n, _ := s.name(p.Connection, p.Kind)
-		return order[n]
+	ordered := found[:0]
+	for _, name := range names {
+		if p, there := byName[name]; there {
+			ordered = append(ordered, p)
+		}
 	}
-	slices.SortStableFunc(found, func(a, b refresh.Parameter) int { return place(a) - place(b) })
-	return found, nil
+	return ordered, nil
 }
 
 func (s *Store) getTen(ctx context.Context, names []string) ([]refresh.Parameter, error) {
-	ctx, cancel := s.within(ctx)
-	defer cancel()
-	out, err := s.client.GetParameters(ctx, &ssm.GetParametersInput{Names: names, WithDecryption: aws.Bool(false)})
+	out, err := s.getParameters(ctx, names)
 	if err != nil {
-		return nil, callError("GetParameters", names[0], reads, err)
+		return nil, err
 	}
 	found := make([]refresh.Parameter, 0, len(out.Parameters))
 	for i := range out.Parameters {
@@ -111,30 +110,50 @@ func (s *Store) addDescriptions(ctx context.Context, found []refresh.Parameter) 
 	return nil
 }
 
-// Account returns the published account id of a connection, "" when there is none. A parameter of another type than String is
-// [refresh.ErrTypeConflict]: what it holds cannot be compared, and a write would be refused.
-func (s *Store) Account(ctx context.Context, connection string) (string, error) {
-	name, ok := s.name(connection, refresh.KindAccount)
-	if !ok {
-		return "", nil
+// Accounts returns the published account ids of the named connections, by connection; one that has none is left out. A parameter of another
+// type than String is [refresh.ErrTypeConflict]: what it holds cannot be compared, and a write would be refused.
+//
+// A failure wraps [refresh.ErrThrottled], [refresh.ErrAccessDenied] or [refresh.ErrUnavailable], and then nothing is returned.
+func (s *Store) Accounts(ctx context.Context, connections []string) (map[string]refresh.Account, error) {
+	var names []string
+	for _, c := range connections {
+		if name, ok := s.name(c, refresh.KindAccount); ok {
+			names = append(names, name)
+		}
 	}
+	found := make(map[string]refresh.Account, len(names))
+	for part := range slices.Chunk(distinct(names), namesPerGet) {
+		out, err := s.getParameters(ctx, part)
+		if err != nil {
+			return nil, err
+		}
+		for i := range out.Parameters {
+			p := &out.Parameters[i]
+			if connection, kind, ok := s.parse(aws.ToString(p.Name)); ok && kind == refresh.KindAccount {
+				found[connection] = accountOf(p)
+			}
+		}
+	}
+	return found, nil
+}
+
+func accountOf(p *types.Parameter) refresh.Account {
+	if p.Type != types.ParameterTypeString {
+		return refresh.Account{Err: &Error{Op: "GetParameters", Subject: aws.ToString(p.Name),
+			Message: "it is a " + string(p.Type) + ", not a String", kind: refresh.ErrTypeConflict}}
+	}
+	return refresh.Account{ID: aws.ToString(p.Value)}
+}
+
+// getParameters reads up to ten parameters by name without decryption. One that does not exist is left out.
+func (s *Store) getParameters(ctx context.Context, names []string) (*ssm.GetParametersOutput, error) {
 	ctx, cancel := s.within(ctx)
 	defer cancel()
-	out, err := s.client.GetParameter(ctx, &ssm.GetParameterInput{Name: &name, WithDecryption: aws.Bool(false)})
+	out, err := s.client.GetParameters(ctx, &ssm.GetParametersInput{Names: names, WithDecryption: aws.Bool(false)})
 	if err != nil {
-		err = callError("GetParameter", name, reads, err)
-		if errors.Is(err, refresh.ErrNotFound) {
-			return "", nil
-		}
-		return "", err
+		return nil, callError("GetParameters", names[0], reads, err)
 	}
-	if out.Parameter == nil {
-		return "", &Error{Op: "GetParameter", Subject: name, Message: "the answer holds no parameter", kind: refresh.ErrUnavailable}
-	}
-	if out.Parameter.Type != types.ParameterTypeString {
-		return "", &Error{Op: "GetParameter", Subject: name, Message: "it is a " + string(out.Parameter.Type) + ", not a String", kind: refresh.ErrTypeConflict}
-	}
-	return aws.ToString(out.Parameter.Value), nil
+	return out, nil
 }
 
 // distinct keeps the first of each: SSM refuses a call that names a parameter twice.

@@ -97,6 +97,7 @@ func TestNewNamesEveryFault(t *testing.T) {
 		"the other one, in capitals":       {Config{Prefix: "/SSM-x", KMSKeyID: "k"}, []string{"reserved"}},
 		"a prefix that is too deep":        {Config{Prefix: strings.Repeat("/a", 11), KMSKeyID: "k"}, []string{"levels"}},
 		"a key with a space":               {Config{Prefix: "/oauth", KMSKeyID: "my key"}, []string{`key "my key"`}},
+		"a key of 257 characters":          {Config{Prefix: "/oauth", KMSKeyID: strings.Repeat("k", 257)}, []string{`key "kkk`}},
 		"a negative time-out":              {Config{Prefix: "/oauth", KMSKeyID: "k", CallTimeout: -1}, []string{"call time-out"}},
 	}
 	for sentence, tt := range tests {

@@ -32,7 +32,6 @@ const defaultCallTimeout = 10 * time.Second
 type API interface {
 	DescribeParameters(ctx context.Context, in *ssm.DescribeParametersInput, opts ...func(*ssm.Options)) (*ssm.DescribeParametersOutput, error)
 	GetParameters(ctx context.Context, in *ssm.GetParametersInput, opts ...func(*ssm.Options)) (*ssm.GetParametersOutput, error)
-	GetParameter(ctx context.Context, in *ssm.GetParameterInput, opts ...func(*ssm.Options)) (*ssm.GetParameterOutput, error)
 	PutParameter(ctx context.Context, in *ssm.PutParameterInput, opts ...func(*ssm.Options)) (*ssm.PutParameterOutput, error)
 	DeleteParameters(ctx context.Context, in *ssm.DeleteParametersInput, opts ...func(*ssm.Options)) (*ssm.DeleteParametersOutput, error)
 }
@@ -61,11 +60,11 @@ var _ refresh.Parameters = (*Store)(nil)
 
 var (
 	prefixPattern = regexp.MustCompile(`^(/[a-zA-Z0-9_.-]+)+$`)
-	keyPattern    = regexp.MustCompile(`^[a-zA-Z0-9:/_-]{1,256}$`)
-	// pathPattern is what may stand between the prefix and the kind. It is wider than a connection id on purpose: a secret whose
-	// name is no connection id may have a failure parameter.
-	pathPattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]+(/[a-zA-Z0-9_.-]+)*$`)
+	keyPattern    = regexp.MustCompile(`^[a-zA-Z0-9:/_-]+$`) // and maxKeyID: a repetition of 256 costs every cold start
 )
+
+// maxKeyID is the most characters of a key's id, ARN or alias.
+const maxKeyID = 256
 
 // A name has at most 15 levels, of which a connection takes up to four and the kind one.
 const maxPrefixLevels = 10
@@ -77,7 +76,7 @@ func New(c Config) (*Store, error) {
 		faults = append(faults, errors.New("the client is missing"))
 	}
 	faults = append(faults, checkPrefix(c.Prefix))
-	if !keyPattern.MatchString(c.KMSKeyID) {
+	if !keyPattern.MatchString(c.KMSKeyID) || len(c.KMSKeyID) > maxKeyID {
 		faults = append(faults, fmt.Errorf("key %q is no key id, ARN or alias", c.KMSKeyID))
 	}
 	if c.CallTimeout < 0 {

@@ -219,10 +219,6 @@ func TestEveryCallHasADeadlineOfItsOwn(t *testing.T) {
 			_, err := s.Lookup(ctx, []string{"x"})
 			return err
 		},
-		awstest.GetParameter: func(ctx context.Context, s *ssmstore.Store) error {
-			_, err := s.Account(ctx, "x")
-			return err
-		},
 		awstest.DeleteParameters: func(ctx context.Context, s *ssmstore.Store) error {
 			return s.Delete(ctx, []refresh.Name{{Connection: "x", Kind: refresh.KindToken}})
 		},
@@ -555,20 +551,38 @@ func TestLookupFailsAsAWhole(t *testing.T) {
 	}
 }
 
-func TestAccount(t *testing.T) {
+func TestAccounts(t *testing.T) {
 	w, client, s := newWorld(t)
-	mustPut(t, s, write("x", refresh.KindAccount, "acc-1", ""))
+	var names []string
+	for i := range 23 {
+		names = append(names, fmt.Sprintf("c%02d", i))
+		mustPut(t, s, write(names[i], refresh.KindAccount, fmt.Sprintf("acc-%d", i), ""))
+	}
+	mustPut(t, s, write("token-only", refresh.KindToken, canary, "{}"))
 	raw(t, client, "/oauth/y/account_id", types.ParameterTypeSecureString)
-	for connection, want := range map[string]string{"x": "acc-1", "none": "", "not@possible": ""} {
-		if got, err := s.Account(t.Context(), connection); got != want || err != nil {
-			t.Errorf("Account(%q) = %q, %v", connection, got, err)
+	got, err := s.Accounts(t.Context(), append(names, names[0], "none", "token-only", "not@possible", "y"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, got["y"].Err, refresh.ErrTypeConflict, "GetParameters /oauth/y/account_id: it is a SecureString")
+	delete(got, "y")
+	for i, name := range names {
+		if want := (refresh.Account{ID: fmt.Sprintf("acc-%d", i)}); got[name] != want {
+			t.Errorf("the account of %s is %v, want %v", name, got[name], want)
 		}
 	}
-	_, err := s.Account(t.Context(), "y")
-	wantError(t, err, refresh.ErrTypeConflict, "GetParameter /oauth/y/account_id: it is a SecureString")
-	w.Inject(awstest.Fault{Op: awstest.GetParameter, Effect: awstest.AccessDenied})
-	_, err = s.Account(t.Context(), "x")
-	wantError(t, err, refresh.ErrAccessDenied, "GetParameter /oauth/x/account_id: AccessDeniedException: ")
+	if len(got) != len(names) {
+		t.Errorf("accounts of %d connections, want %d: %v", len(got), len(names), got)
+	}
+	if n := w.Count(awstest.GetParameters).Calls; n != 3 {
+		t.Errorf("%d calls for 26 names", n)
+	}
+	w.Inject(awstest.Fault{Op: awstest.GetParameters, Name: "/oauth/c11/account_id", Effect: awstest.AccessDenied})
+	got, err = s.Accounts(t.Context(), names)
+	wantError(t, err, refresh.ErrAccessDenied, "GetParameters /oauth/c10/account_id: AccessDeniedException: ")
+	if got != nil {
+		t.Errorf("a part is returned: %v", got)
+	}
 }
 
 func TestDelete(t *testing.T) {

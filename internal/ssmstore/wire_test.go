@@ -94,11 +94,9 @@ func roundTrip(t *testing.T, client *ssm.Client) {
 		}
 	})
 	t.Run("account", func(t *testing.T) {
-		if got, err := s.Account(t.Context(), names[3]); got != "acc-3" || err != nil {
-			t.Errorf("Account = %q, %v", got, err)
-		}
-		if got, err := s.Account(t.Context(), "none"); got != "" || err != nil {
-			t.Errorf("Account of nobody = %q, %v", got, err)
+		got, err := s.Accounts(t.Context(), []string{names[3], "none"})
+		if len(got) != 1 || got[names[3]].ID != "acc-3" || err != nil {
+			t.Errorf("Accounts = %v, %v", got, err)
 		}
 	})
 	t.Run("delete", func(t *testing.T) {
@@ -114,8 +112,8 @@ func roundTrip(t *testing.T, client *ssm.Client) {
 			t.Fatal(err)
 		}
 		wantSummary(t, left, names[0]+" access_token SecureString v2 again")
-		if got, err := s.Account(t.Context(), names[3]); got != "" || err != nil {
-			t.Errorf("Account after deletion = %q, %v", got, err)
+		if got, err := s.Accounts(t.Context(), []string{names[3]}); len(got) != 0 || err != nil {
+			t.Errorf("Accounts after deletion = %v, %v", got, err)
 		}
 		if other, err := beside.List(t.Context()); err != nil || len(other) != 1 {
 			t.Errorf("the store beside holds %v, %v", summary(other), err)

@@ -90,7 +90,8 @@ type alarm struct {
 	of         int // EvaluationPeriods
 	needed     int // DatapointsToAlarm
 	missing    string
-	lookBack   int // how many data points CloudWatch looks at beyond EvaluationPeriods, see state
+	lookBack   int           // how many data points CloudWatch looks at beyond EvaluationPeriods, see state
+	late       time.Duration // how long after it was logged a value is seen: seconds as a rule, minutes at worst
 }
 
 // alarm reads an alarm from the stack.
@@ -204,17 +205,20 @@ func (a alarm) points(t *testing.T, data []datum, now time.Time) []point {
 	all := make([]point, a.of+a.lookBack)
 	for i := range all {
 		end := now.Add(-time.Duration(i) * a.period)
-		all[i] = a.point(t, data, end.Add(-a.period), end)
+		all[i] = a.point(t, data, end.Add(-a.period), end, now)
 	}
 	return all
 }
 
-func (a alarm) point(t *testing.T, data []datum, from, to time.Time) point {
+// point is the data point from one instant to another, as it is seen at now.
+func (a alarm) point(t *testing.T, data []datum, from, to, now time.Time) point {
 	t.Helper()
 	i, _ := slices.BinarySearchFunc(data, from, func(d datum, at time.Time) int { return d.at.Compare(at) })
 	var values []float64
 	for ; i < len(data) && data[i].at.Before(to); i++ {
-		values = append(values, data[i].value)
+		if !data[i].at.Add(a.late).After(now) {
+			values = append(values, data[i].value)
+		}
 	}
 	if len(values) == 0 {
 		return point{missing: true}

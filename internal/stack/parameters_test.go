@@ -86,7 +86,7 @@ func bound(t *testing.T, v any, otherwise float64) float64 {
 	return n
 }
 
-func TestWhatTheFrontParametersAccept(t *testing.T) {
+func TestWhatTheParametersWithAPatternAccept(t *testing.T) {
 	parameters := readTemplate(t).parameters()
 	for name, c := range map[string]struct{ good, bad []string }{
 		"AlarmEmail": {
@@ -97,6 +97,14 @@ func TestWhatTheFrontParametersAccept(t *testing.T) {
 			good: []string{"", keyArn, "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"},
 			bad: []string{"alias/mine", "1234abcd-12ab-34cd-56ef-1234567890ab", "arn:aws:kms:sa-east-1:123456789012:alias/mine",
 				"arn:aws:kms:sa-east-1:123456789012:key/*", keyArn + " ", "arn:aws:s3:::bucket"},
+		},
+		"MaxConcurrency": {
+			good: []string{"1", "9", "10", "16", "99", "100", "199", "249", "256"},
+			bad:  []string{"0", "257", "260", "300", "1000", "16.5", "16.0", "016", "-1", "1e2", "", " 16"},
+		},
+		"MemorySizeMB": {
+			good: []string{"128", "129", "130", "199", "200", "256", "999", "1000", "2999", "3000", "3008"},
+			bad:  []string{"127", "64", "3009", "3010", "4000", "10240", "256.5", "256.0", "0256", "-256", ""},
 		},
 	} {
 		for _, value := range c.good {
@@ -258,7 +266,28 @@ func TestTheBuiltFunctionStartsWithTheTemplatesEnvironment(t *testing.T) {
 			if written := parseEMF(t, jsonLines(f.Logs())); len(written[s.alarm("RefresherSilent").metric]) != 1 {
 				t.Errorf("RefresherSilent would not hear of this run: %v", written)
 			}
+			if values == nil {
+				refusesToStart(t, bootstrap, env, "MAX_CONCURRENCY", "16.5")
+			}
 		})
+	}
+}
+
+// refusesToStart wants the function not to start with what the template refuses: else the pattern would guard nothing.
+func refusesToStart(t *testing.T, bootstrap string, env map[string]string, variable, value string) {
+	t.Helper()
+	if accepts(t, mapping(readTemplate(t).parameters()["MaxConcurrency"]), value) {
+		t.Errorf("MaxConcurrency accepts %s", value)
+	}
+	env = maps.Clone(env)
+	env[variable] = value
+	f, err := lambdatest.Start(t.Context(), lambdatest.Config{Bootstrap: bootstrap, Env: env, Name: "refresher"})
+	if err == nil {
+		f.Close()
+		t.Fatalf("it starts with %s=%s, so the template need not refuse it", variable, value)
+	}
+	if !strings.Contains(err.Error(), variable+" is ") {
+		t.Errorf("with %s=%s it does not say why it cannot start: %v", variable, value, err)
 	}
 }
 

@@ -187,7 +187,7 @@ func addSecrets(s *scrubber, v any, least int) {
 }
 
 func isSecretName(name string) bool {
-	name = strings.ToLower(strings.NewReplacer("_", "", "-", "").Replace(name))
+	name = strings.ToLower(strings.ReplaceAll(strings.ReplaceAll(name, "_", ""), "-", ""))
 	return (strings.Contains(name, "token") && !strings.HasSuffix(name, "type")) || strings.Contains(name, "secret") ||
 		strings.Contains(name, "password") || name == "jwt" || name == "basic" || name == "authorization"
 }

@@ -115,11 +115,11 @@ func (c *Client) Exchange(ctx context.Context, req Request) (Exchange, error) {
 
 // attempt checks, sends, reads and judges.
 func (c *Client) attempt(ctx context.Context, req *Request, watch *stopwatch) (*Token, *Error) {
-	host := EndpointHost(req.TokenEndpoint)
 	if err := ctx.Err(); err != nil {
-		return nil, cancelledError(host, err)
+		return nil, cancelledError(EndpointHost(req.TokenEndpoint), err)
 	}
-	if e := req.check(c.cfg.AllowLoopback); e != nil {
+	host, e := req.check(c.cfg.AllowLoopback)
+	if e != nil {
 		return nil, e
 	}
 	issued := c.cfg.Now()

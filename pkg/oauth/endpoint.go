@@ -12,28 +12,29 @@ import (
 // fragment, whose host is not a refused address. What a name resolves to is checked when it is dialled. The error is an *Error of class
 // configuration with code endpoint_refused or invalid_endpoint, and never repeats the URL, which may hold a password.
 func CheckEndpoint(raw string, allowLoopback bool) error {
-	if err := checkEndpoint(raw, allowLoopback); err != nil {
+	if _, err := checkEndpoint(raw, allowLoopback); err != nil {
 		return err // a typed nil must not become an error
 	}
 	return nil
 }
 
-func checkEndpoint(raw string, allowLoopback bool) *Error {
+// checkEndpoint is CheckEndpoint, and returns the host of an endpoint that may be used.
+func checkEndpoint(raw string, allowLoopback bool) (string, *Error) {
 	u, why := parseEndpoint(raw)
 	if why != "" {
-		return configError(CodeInvalidEndpoint, "", why)
+		return "", configError(CodeInvalidEndpoint, "", why)
 	}
 	host := endpointHost(u)
 	if allowLoopback {
-		return nil
+		return host, nil
 	}
 	if u.Scheme != "https" {
-		return configError(CodeEndpointRefused, host, "the token endpoint must be https")
+		return "", configError(CodeEndpointRefused, host, "the token endpoint must be https")
 	}
 	if why := refusedHost(u.Hostname()); why != "" {
-		return configError(CodeEndpointRefused, host, why)
+		return "", configError(CodeEndpointRefused, host, why)
 	}
-	return nil
+	return host, nil
 }
 
 // parseEndpoint checks the form of an endpoint and returns what is wrong with it.

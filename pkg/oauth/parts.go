@@ -35,15 +35,35 @@ func (r reading) keeps(c byte) bool {
 	return true
 }
 
-// read returns a text in lower case as it is read.
-func (r reading) read(text string) string {
-	b := make([]byte, 0, len(text))
+// keepsAll reports whether a reading takes note of every character of a text.
+func (r reading) keepsAll(text string) bool {
 	for i := range len(text) {
-		if r.keeps(text[i]) {
-			b = append(b, text[i])
+		if !r.keeps(text[i]) {
+			return false
 		}
 	}
-	return lowerASCII(string(b))
+	return true
+}
+
+// read returns a text in lower case as it is read.
+func (r reading) read(text string) string {
+	if r == asItIs {
+		return lowerASCII(text)
+	}
+	if isLower(text) && r.keepsAll(text) {
+		return text
+	}
+	return string(r.appendTo(make([]byte, 0, len(text)), []byte(text)))
+}
+
+// appendTo adds a text in lower case as it is read.
+func (r reading) appendTo(b, text []byte) []byte {
+	for _, c := range text {
+		if r.keeps(c) {
+			b = append(b, lowerByte(c))
+		}
+	}
+	return b
 }
 
 // places returns where each byte of what is read stands in the whole text.
@@ -63,9 +83,7 @@ func (s *scrubber) markParts(words string, hidden []bool) {
 		text, at := how.read(words), how.places(words)
 		shared := make([]bool, len(text))
 		open := windows(text)
-		for _, f := range s.forms[how] {
-			markShared(open, f, shared)
-		}
+		s.eachForm(how, func(f string) { markShared(open, f, shared) })
 		for from := 0; from < len(shared); from++ {
 			to := from
 			for to < len(shared) && shared[to] {
@@ -152,9 +170,17 @@ func (s *scrubber) finds(text string) bool {
 	if s.overwhelmed() {
 		return true
 	}
+	bare := withoutSigns.read(text)
+	return slices.ContainsFunc(s.secrets, func(o *sought) bool {
+		return len(bare) >= o.least && o.mayBeIn(bare) && o.isIn(text)
+	})
+}
+
+// isIn reports whether one of the readings of a text holds a whole form.
+func (o *sought) isIn(text string) bool {
 	for how := range readings {
 		seen := how.read(text)
-		if slices.ContainsFunc(s.forms[how], func(f string) bool {
+		if slices.ContainsFunc(o.in(how), func(f string) bool {
 			return (how == asItIs || len(f) >= minPlainPart) && strings.Contains(seen, f)
 		}) {
 			return true

@@ -51,6 +51,8 @@ type Dialect struct {
 	ExpiresInUnit time.Duration     // 0 means time.Second
 	Errors        []ErrorRule       // asked before the built-in rules, first match wins; not asked about a 2xx that has a token and no error
 	RateLimitWait time.Duration     // wait after a 429 (or a rule's rate_limited) that names none
+
+	checked bool // by Checked
 }
 
 // ErrorRule maps one of a server's own errors.

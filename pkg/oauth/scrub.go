@@ -28,24 +28,56 @@ const (
 
 // scrubber removes what must not be seen from a provider's words: some servers echo what they were sent.
 type scrubber struct {
-	secrets int
-	taken   map[string]bool    // what was added: an answer's token is met by its field and by its field's name
-	forms   [readings][]string // per reading, in lower case: %2F is also written %2f, and some servers put what they repeat in lower case
+	secrets []*sought // each once; of more than maxSecrets none is looked for
 }
 
-// add takes up a secret in each form in which a server may echo it.
+// sought is one secret that is looked for.
+type sought struct {
+	text  string
+	least int                // letters and digits that a text must have to hold a whole form
+	marks []string           // see mayBeIn; nil until they are asked for
+	made  bool               // the forms are: an answer of success mostly needs none of its token's, and a token is long
+	forms [readings][]string // per reading, in lower case: %2F is also written %2f, and some servers put what they repeat in lower case
+}
+
+// add takes up a secret.
 func (s *scrubber) add(secret string) {
-	if len(secret) < minScrubbed || s.taken[secret] {
+	known := func(o *sought) bool { return o.text == secret }
+	if len(secret) < minScrubbed || s.overwhelmed() || slices.ContainsFunc(s.secrets, known) {
 		return
 	}
-	if s.taken == nil {
-		s.taken = make(map[string]bool)
+	s.secrets = append(s.secrets, &sought{text: secret, least: shortestForm(secret)})
+}
+
+// shortestForm is a lower bound of the length of every form of a secret in every reading, 0 where none is known. A form has all letters and
+// digits of the secret, or is its hex, or its base64. Of the base64 of ASCII only every fourth character can be a sign: the other three hold
+// the upper bit of a byte, which is 0, where a sign has a 1. So the base64 of n bytes has at least n letters and digits, and the part of it
+// that lies inside of a longer text, which is up to two characters shorter, at least n-3.
+func shortestForm(secret string) int {
+	kept := 0
+	for i := range len(secret) {
+		if secret[i] >= utf8.RuneSelf {
+			return 0
+		}
+		if isAlphanumeric(secret[i]) {
+			kept++
+		}
 	}
-	s.taken[secret] = true
-	if s.secrets++; s.overwhelmed() {
-		return
+	return min(kept, max(len(secret)-3, 0))
+}
+
+// in returns the forms in one reading.
+func (o *sought) in(how reading) []string {
+	if !o.made {
+		o.make()
+		o.made = true
 	}
-	raw := []byte(secret)
+	return o.forms[how]
+}
+
+// make works out each form in which a server may echo the secret.
+func (o *sought) make() {
+	secret, raw := o.text, []byte(o.text)
 	quoted, _ := json.Marshal(secret) // a string always marshals
 	forms := []string{
 		secret, html.EscapeString(secret), string(bytes.Trim(quoted, `"`)), url.QueryEscape(secret), url.PathEscape(secret),
@@ -60,26 +92,45 @@ func (s *scrubber) add(secret string) {
 	}
 	slices.Sort(forms)
 	for _, f := range slices.Compact(forms) {
+		whole := asItIs.read(f)
 		for how := range readings {
-			s.forms[how] = append(s.forms[how], how.read(f))
+			if how.keepsAll(whole) {
+				o.forms[how] = append(o.forms[how], whole)
+			} else {
+				o.forms[how] = append(o.forms[how], how.read(whole))
+			}
 		}
 	}
 }
 
 // overwhelmed reports whether there are more secrets than any real answer has: then all words are taken for one.
-func (s *scrubber) overwhelmed() bool { return s.secrets > maxSecrets }
+func (s *scrubber) overwhelmed() bool { return len(s.secrets) > maxSecrets }
+
+// eachForm calls yield for each form of each secret in one reading.
+func (s *scrubber) eachForm(how reading, yield func(form string)) {
+	for _, o := range s.secrets {
+		for _, f := range o.in(how) {
+			yield(f)
+		}
+	}
+}
 
 // base64Inside returns how a secret shows within the base64 of a longer text, in which it begins offset bytes into a group of three: the
 // characters that depend on it alone.
 func base64Inside(raw []byte, offset int) []string {
-	const shortest = 8
-	padded := append(make([]byte, offset), raw...)
-	from := (offset*8 + 5) / 6
-	to := len(padded) * 8 / 6
-	if to-from < shortest {
+	from, to, ok := base64Span(len(raw), offset)
+	if !ok {
 		return nil
 	}
+	padded := append(make([]byte, offset), raw...)
 	return []string{base64.RawStdEncoding.EncodeToString(padded)[from:to], base64.RawURLEncoding.EncodeToString(padded)[from:to]}
+}
+
+// base64Span is where a secret of the given length shows in that base64; ok is false for one that is too short.
+func base64Span(length, offset int) (from, to int, ok bool) {
+	const shortest = 8
+	from, to = (offset*8+5)/6, (offset+length)*8/6
+	return from, to, to-from >= shortest
 }
 
 // text returns a provider's words fit to be shown: without secrets and control characters, on one line, and short.
@@ -116,9 +167,9 @@ func (s *scrubber) hide(words string) string {
 
 // markShort marks the forms that are too short to have parts.
 func (s *scrubber) markShort(lower string, hidden []bool) {
-	for _, f := range s.forms[asItIs] {
+	s.eachForm(asItIs, func(f string) {
 		if len(f) >= minPart {
-			continue
+			return
 		}
 		for from := 0; ; {
 			i := strings.Index(lower[from:], f)
@@ -128,7 +179,7 @@ func (s *scrubber) markShort(lower string, hidden []bool) {
 			mark(hidden, from+i, from+i+len(f))
 			from += i + 1 // the next may begin within this one
 		}
-	}
+	})
 }
 
 func mark(hidden []bool, from, to int) {
@@ -139,13 +190,31 @@ func mark(hidden []bool, from, to int) {
 
 // lowerASCII keeps every byte in its place, which strings.ToLower does not.
 func lowerASCII(s string) string {
+	if isLower(s) {
+		return s
+	}
 	b := []byte(s)
 	for i, c := range b {
-		if c >= 'A' && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
+		b[i] = lowerByte(c)
 	}
 	return string(b)
+}
+
+// isLower reports whether lowerASCII would change nothing.
+func isLower(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 'A' && s[i] <= 'Z' {
+			return false
+		}
+	}
+	return true
+}
+
+func lowerByte(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
 }
 
 // clean puts a text on one line: control and format characters become blanks, runs of blanks one blank.
