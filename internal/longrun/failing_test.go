@@ -79,6 +79,7 @@ func (w *world) checkLateness(tb *table, list []*connection) {
 	}
 	tb.tell("renewals of the others", "%s", thousands(len(late)))
 	tb.tell("after they were due, median", "%s", short(late[len(late)/2]))
-	tb.must(behind*50 <= len(late), "not in the next sweep", "at most 2%", "%s", thousands(behind))
+	few := max(len(late)/50, 2) // of a few dozen one or two say nothing
+	tb.atMost("not in the next sweep, of 2% or two", behind, few)
 	tb.within("after they were due, longest", late[len(late)-1], 4*period)
 }
