@@ -78,7 +78,7 @@ func otherCases() []numbered {
 func leastPrivilege(t *testing.T) {
 	allowed := []awstest.Op{
 		awstest.DescribeSecret, awstest.GetSecretValue, awstest.PutSecretValue, awstest.UpdateSecretVersionStage, // with AllowRotationLambdaArn
-		awstest.GetParameters, awstest.GetParameter, awstest.DescribeParameters, awstest.PutParameter, awstest.DeleteParameters,
+		awstest.GetParameters, awstest.DescribeParameters, awstest.PutParameter, awstest.DeleteParameters,
 	}
 	used := map[awstest.Op]bool{}
 	note := func(h *harness) {
