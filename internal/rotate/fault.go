@@ -117,7 +117,8 @@ func (s *step) storeFault(verb string, err error) *Error {
 		e.Advice = "Allow kms:Decrypt and kms:GenerateDataKey on the secret's key to the rotator's role, through secretsmanager, then rotate again"
 	case errors.Is(err, refresh.ErrAccessDenied):
 		e.Code, e.detach = CodeAccess, true
-		e.Advice = "Allow the action to the rotator's role on this secret (it needs DescribeSecret, GetSecretValue, PutSecretValue, UpdateSecretVersionStage), then rotate again"
+		e.Advice = "The rotator's role reaches only secrets whose rotation function is this very one (its plain ARN, without a version or an alias): set it with " +
+			s.rotateCommand() + ". If it is set, allow DescribeSecret, GetSecretValue, PutSecretValue and UpdateSecretVersionStage on this secret to the role"
 	case errors.Is(err, ErrStageMismatch), errors.Is(err, ErrLabelMoved):
 		e.Code, e.Transient = CodeStateConflict, true
 		e.Advice = "A label was moved meanwhile; Secrets Manager tries the rotation again by itself"

@@ -111,8 +111,13 @@ func (s *step) compare(v version, t trial) error {
 
 // parameterFault is what an error of the published parameters means: SSM's trouble, never the pair's.
 func (s *step) parameterFault(verb string, err error) *Error {
+	if errors.Is(err, refresh.ErrAccessDenied) {
+		e := permanent(CodeAccess, verb+": "+err.Error(), "Allow the action on the parameters of the prefix to the rotator's role, then "+s.rotateCommand())
+		e.cause = err
+		return e
+	}
 	return &Error{Code: CodeAWSUnavailable, Text: verb + ": " + err.Error(), Transient: true, cause: err,
-		Advice: "Secrets Manager tries the rotation again by itself; if access is denied, add the permission to the rotator's role"}
+		Advice: "Secrets Manager tries the rotation again by itself"}
 }
 
 // coexists reports whether a token more ends no other, so that one may be thrown away.
@@ -166,17 +171,22 @@ func (s *step) published(p refresh.Publication, want, stage string) error {
 	return nil
 }
 
-// notPublished is what a token that was not written means for the rotation: never that the pair is bad.
+// notPublished is what a token that was not written means for the rotation: never that the pair is bad. What no retry can mend ends a rotation
+// that has not promoted its version yet, so that the next one can begin.
 func (s *step) notPublished(err error) *Error {
+	over := s.secret.holder(refresh.StageCurrent) != s.ev.Token
 	e := &Error{Code: CodeNotPublished, Text: "the token was not published: " + err.Error(), Transient: true, cause: err,
 		Advice: "Nothing is rolled back for this. Secrets Manager tries again by itself, and so does the refresher in its next sweep"}
 	var refused *refresh.Refusal
 	switch {
 	case errors.Is(err, refresh.ErrSuperseded):
-		e.Code, e.Advice = CodeStateConflict, "Somebody moved AWSCURRENT meanwhile, and that counts; the refresher publishes its token in its next sweep"
+		e.Code, e.Transient, e.detach = CodeStateConflict, false, over
+		e.Advice = "Somebody moved AWSCURRENT meanwhile, and that counts; the refresher publishes its token in its next sweep"
 	case errors.Is(err, refresh.ErrStoreRefuses):
+		e.Transient, e.detach = !over, over
 		e.Advice = "SSM refuses writes: mend the installation (role, KMS key, limits). The refresher publishes the token then"
 	case errors.As(err, &refused):
+		e.Transient, e.detach = !over, over
 		e.OAuthCode = refused.Code
 	}
 	return e

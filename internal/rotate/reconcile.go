@@ -70,7 +70,11 @@ func (s *step) unpublished(ctx context.Context, live version, published refresh.
 	if answer.Class == oauth.Credentials {
 		return s.rollBack(ctx, live, published, providerFault(answer, providerName(live)+" and the new pair, which is AWSCURRENT"))
 	}
-	return notOver(providerFault(answer, providerName(live)+" and the new pair, which is AWSCURRENT"))
+	e := providerFault(answer, providerName(live)+" and the new pair, which is AWSCURRENT")
+	e.detach = false
+	e.Advice = "The new pair is AWSCURRENT and has passed its tests before. Secrets Manager tries again by itself, and so does the refresher in its next sweep; " +
+		servedUntil(trial{published: published})
+	return e
 }
 
 // rollBack puts the pair of before back. The order makes a crash at any point harmless: the old pair proves itself and serves readers first, as a

@@ -89,7 +89,7 @@ func (s *step) rejectedAdvice(pending, current version, ok Answer, t trial) stri
 	stage := "Copy both values again from the provider's panel and stage them: " + s.stageCommand() + ", then " + s.rotateCommand()
 	switch {
 	case pending.samePair(current):
-		return "This is the pair of AWSCURRENT itself. " + stage + "; " + servedUntil(t)
+		return "CRITICAL: this is the pair of AWSCURRENT itself. " + stage + "; " + servedUntil(t)
 	case ok == Yes:
 		return "AWSCURRENT works and stays. " + stage
 	case ok == No:

@@ -114,7 +114,7 @@ func (v *Versions) Put(ctx context.Context, p rotate.Put) error {
 	}
 	if _, err := v.client.PutSecretValue(ctx, in); err != nil {
 		e := callError("PutSecretValue", subject(p.SecretID), err)
-		if e.Code == "ValidationException" || !p.RotationToken.IsZero() && strings.Contains(e.Message, p.RotationToken.Reveal()) {
+		if e.Code == "ValidationException" || e.Code == "InvalidParameterException" || !p.RotationToken.IsZero() && strings.Contains(e.Message, p.RotationToken.Reveal()) {
 			e.Message = "a field of the request is not valid" // AWS quotes what it refuses
 		}
 		switch e.Code {
