@@ -21,6 +21,7 @@ import (
 
 	"chaveiro/internal/heap"
 	"chaveiro/internal/refresh"
+	"chaveiro/internal/ssmstore"
 	"chaveiro/pkg/oauth/oauthtest"
 )
 
@@ -133,7 +134,7 @@ func refresherPasses(ctx context.Context, t task) (samples, error) {
 	}
 	defer func() { _ = logs.Close() }()
 	r, err := newRefresher(wiring{
-		secrets: secretsmanager.NewFromConfig(config), parameters: ssm.NewFromConfig(config), logs: logs, change: unpaced,
+		secrets: secretsmanager.NewFromConfig(config), parameters: ssmstore.NewClient(config, workers), logs: logs, change: unpaced,
 	})
 	if err != nil {
 		return nil, err

@@ -51,7 +51,7 @@ func measureInProcess(ctx context.Context, b *bench, self string) ([]row, error)
 	b.say("measuring CPU in process")
 	t := task{tokens: 500, passes: b.rounds(8, 3)}
 	spent := map[string]samples{}
-	for range b.rounds(3, 1) {
+	for range b.rounds(10, 1) {
 		for _, name := range []string{"hotmart", "kiwify", "bare"} {
 			found, err := contest(ctx, t.argv(self, "in-process/"+name), functionEnvironment(), t)
 			if err != nil {

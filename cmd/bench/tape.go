@@ -41,7 +41,7 @@ func (t *tape) RoundTrip(r *http.Request) (*http.Response, error) {
 	var body []byte
 	if r.Body != nil {
 		var err error
-		if body, err = io.ReadAll(r.Body); err != nil {
+		if body, err = readAll(r.Body, r.ContentLength); err != nil {
 			return nil, err
 		}
 		_ = r.Body.Close()
@@ -76,6 +76,16 @@ func (t *tape) answer(key string) (recorded, bool) {
 	n := t.played[key]
 	t.played[key] = n + 1
 	return all[n%len(all)], true
+}
+
+// readAll reads a body whose length is mostly known, so that the reading costs one piece of memory.
+func readAll(body io.Reader, length int64) ([]byte, error) {
+	if length <= 0 {
+		return io.ReadAll(body)
+	}
+	text := make([]byte, length)
+	_, err := io.ReadFull(body, text)
+	return text, err
 }
 
 func (t *tape) record(r *http.Request, key string, body []byte) (*http.Response, error) {

@@ -7,7 +7,6 @@ import (
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"chaveiro/internal/heap"
 	"chaveiro/internal/provider"
@@ -33,7 +32,7 @@ func wire(ctx context.Context, getenv func(string) string) (*function, error) {
 	if err != nil {
 		return nil, err
 	}
-	parameters, err := ssmstore.New(ssmstore.Config{Client: ssm.NewFromConfig(aws), Prefix: env.ParameterPrefix, KMSKeyID: env.KMSKeyID})
+	parameters, err := ssmstore.New(ssmstore.Config{Client: ssmstore.NewClient(aws, env.MaxConcurrency), Prefix: env.ParameterPrefix, KMSKeyID: env.KMSKeyID})
 	if err != nil {
 		return nil, err
 	}

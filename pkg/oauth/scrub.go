@@ -219,6 +219,9 @@ func lowerByte(c byte) byte {
 
 // clean puts a text on one line: control and format characters become blanks, runs of blanks one blank.
 func clean(s string) string {
+	if isClean(s) {
+		return s
+	}
 	s = strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || !unicode.IsPrint(r) {
 			return ' '
@@ -226,6 +229,18 @@ func clean(s string) string {
 		return r
 	}, s)
 	return strings.Join(strings.Fields(s), " ")
+}
+
+// isClean reports whether clean would change nothing, as far as that is seen at a glance: printable ASCII with single blanks inside.
+func isClean(s string) bool {
+	blank := true // of what stands before
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' || blank && s[i] == ' ' {
+			return false
+		}
+		blank = s[i] == ' '
+	}
+	return s == "" || !blank
 }
 
 // shorten cuts a text to maxDescription characters.

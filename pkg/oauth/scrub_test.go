@@ -2,7 +2,10 @@ package oauth
 
 import (
 	"math/rand/v2"
+	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 )
 
 // TestNoFormIsShorterThanItsBound: a text that is too short to hold a form is not looked at, so no form may be shorter than was said.
@@ -22,6 +25,23 @@ func TestNoFormIsShorterThanItsBound(t *testing.T) {
 					t.Fatalf("%q has the form %q in reading %d: %d bytes, said were at least %d", secret, f, how, len(f), o.least)
 				}
 			}
+		}
+	}
+}
+
+func TestWhatIsCleanAtAGlanceIsClean(t *testing.T) {
+	for _, s := range []string{"", " ", "a", " a", "a ", "a b", "a  b", "a\tb", "a\nb", "\x7f", "a\x00", "é", "a b c", "~!", "\u00a0", "read write"} {
+		slow := strings.Join(strings.Fields(strings.Map(func(r rune) rune {
+			if r == utf8.RuneError || !unicode.IsPrint(r) {
+				return ' '
+			}
+			return r
+		}, s)), " ")
+		if got := clean(s); got != slow {
+			t.Errorf("clean(%q) = %q, want %q", s, got, slow)
+		}
+		if isClean(s) && slow != s {
+			t.Errorf("%q is not clean", s)
 		}
 	}
 }
