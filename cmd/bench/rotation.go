@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"chaveiro/internal/awstest"
+	"chaveiro/internal/heap"
 	"chaveiro/internal/refresh"
 	"chaveiro/internal/rotate"
 	"chaveiro/internal/smsecret"
@@ -240,6 +241,7 @@ func rotatorPasses(ctx context.Context, t task) (samples, error) {
 	}
 	defer func() { _ = logs.Close() }()
 	secrets := secretsmanager.NewFromConfig(config)
+	heap.Tune(memorySize)
 	r, err := newRotator(wiring{secrets: secrets, parameters: ssm.NewFromConfig(config), logs: logs, change: unpaced}, secrets)
 	if err != nil {
 		return nil, err
@@ -273,6 +275,7 @@ func rotatorTapePasses(ctx context.Context, t task) (samples, error) {
 	}
 	defer func() { _ = logs.Close() }()
 	secrets := secretsmanager.NewFromConfig(config)
+	heap.Tune(memorySize)
 	r, err := newRotator(wiring{secrets: secrets, parameters: ssm.NewFromConfig(config), network: endpoints, logs: logs, change: unpaced}, secrets)
 	if err != nil {
 		return nil, err

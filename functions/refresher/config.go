@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"chaveiro/internal/heap"
 )
 
 // config is the function's environment (contract.md section 9).
@@ -52,7 +54,7 @@ func readConfig(getenv func(string) string) (config, error) {
 		TokenTimeout:       e.duration("TOKEN_TIMEOUT", 10*time.Second, time.Second, time.Minute),
 		MetricsByProvider:  e.boolean("METRICS_BY_PROVIDER"),
 		LogLevel:           e.level("LOG_LEVEL"),
-		MemorySize:         memorySize(getenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")),
+		MemorySize:         heap.Megabytes(getenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")),
 		SAMLocal:           getenv("AWS_SAM_LOCAL") == "true",
 	}
 	e.duration("LATENCY_THRESHOLD", time.Second, time.Millisecond, time.Minute) // the healthcheck's; a malformed one ends every start
@@ -63,15 +65,6 @@ func readConfig(getenv func(string) string) (config, error) {
 		e.fault("KMS_KEY_ID", fmt.Sprintf("has %d characters: a key id, ARN or alias has at most %d", len(c.KMSKeyID), maxKeyID))
 	}
 	return c, errors.Join(e.faults...)
-}
-
-// memorySize reads what Lambda says, 0 for what is no number: the function works without.
-func memorySize(value string) int {
-	n, err := strconv.Atoi(value)
-	if err != nil {
-		return 0
-	}
-	return n
 }
 
 var (

@@ -100,11 +100,3 @@ func TestAllFaultsAreListedTogether(t *testing.T) {
 		}
 	}
 }
-
-func TestTheMemoryIsWhatLambdaSays(t *testing.T) {
-	for value, want := range map[string]int{"256": 256, "": 0, "much": 0} {
-		if got := memorySize(value); got != want {
-			t.Errorf("memory of %q: %d, want %d", value, got, want)
-		}
-	}
-}

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"chaveiro/internal/heap"
 )
 
 // config is the function's environment (contract.md section 9).
@@ -24,7 +26,8 @@ type config struct {
 	TokenTimeout       time.Duration
 	LogLevel           slog.Level
 
-	SAMLocal bool // set by `sam local`: endpoints on this machine are accepted, and the function's own ARN is not compared
+	MemorySize int  // MB of the function, set by Lambda; 0 elsewhere
+	SAMLocal   bool // set by `sam local`: endpoints on this machine are accepted, and the function's own ARN is not compared
 }
 
 // environment reads variables and collects every fault by name.
@@ -47,6 +50,7 @@ func readConfig(getenv func(string) string) (config, error) {
 		MaxWritesPerSecond: e.number("MAX_WRITES_PER_SECOND", 3, 0.1, 1000, false),
 		TokenTimeout:       e.duration("TOKEN_TIMEOUT", 10*time.Second, time.Second, time.Minute),
 		LogLevel:           e.level("LOG_LEVEL"),
+		MemorySize:         heap.Megabytes(getenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")),
 		SAMLocal:           getenv("AWS_SAM_LOCAL") == "true",
 	}
 	// The other functions' variables: a malformed one ends every start.
@@ -62,7 +66,7 @@ func readConfig(getenv func(string) string) (config, error) {
 var (
 	secretPrefix    = regexp.MustCompile(`^([A-Za-z0-9_+=.@-]+/)+$`)
 	parameterPrefix = regexp.MustCompile(`^(/[A-Za-z0-9_.-]+)+$`)
-	keyID           = regexp.MustCompile(`^[a-zA-Z0-9:/_-]{1,256}$`)
+	keyID           = regexp.MustCompile(`^[a-zA-Z0-9:/_-]+$`)
 	anything        = regexp.MustCompile(`.`)
 )
 

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
+	"chaveiro/internal/heap"
 	"chaveiro/internal/provider"
 	"chaveiro/internal/refresh"
 	"chaveiro/internal/report"
@@ -45,6 +46,7 @@ func wire(ctx context.Context, getenv func(string) string) (*function, error) {
 	if err != nil {
 		return nil, err
 	}
+	heap.Tune(env.MemorySize)
 	aws, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("load the AWS configuration: %w", err)

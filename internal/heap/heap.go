@@ -2,7 +2,10 @@
 // function has its memory to itself and pays for it whether it is used or not.
 package heap
 
-import "runtime/debug"
+import (
+	"runtime/debug"
+	"strconv"
+)
 
 const (
 	// growth is how many percent the heap may grow over what is live before it is collected; Go's own choice is 100. What a sweep keeps
@@ -19,4 +22,13 @@ func Tune(megabytes int) {
 	if megabytes > 0 {
 		debug.SetMemoryLimit(int64(float64(megabytes) * share * (1 << 20)))
 	}
+}
+
+// Megabytes reads AWS_LAMBDA_FUNCTION_MEMORY_SIZE, in MB: 0 for what is no number, since a function works without.
+func Megabytes(value string) int {
+	n, err := strconv.Atoi(value)
+	if err != nil {
+		return 0
+	}
+	return n
 }

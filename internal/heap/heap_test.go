@@ -36,3 +36,11 @@ func TestTune(t *testing.T) {
 		})
 	}
 }
+
+func TestTheMemoryIsWhatLambdaSays(t *testing.T) {
+	for value, want := range map[string]int{"256": 256, "": 0, "much": 0} {
+		if got := heap.Megabytes(value); got != want {
+			t.Errorf("memory of %q: %d, want %d", value, got, want)
+		}
+	}
+}

@@ -29,7 +29,7 @@ type Config struct {
 	FunctionARN  string // of this invocation; "" compares nothing (a local run)
 
 	AllowLoopback bool              // accept http and loopback token endpoints: local runs only
-	VerifyCall    http.RoundTripper // makes a provider's cheap authenticated call where a document says verify_call; nil: http.DefaultTransport's settings
+	VerifyCall    http.RoundTripper // makes a provider's cheap authenticated call where a document says verify_call; nil: http.DefaultTransport
 	Margin        time.Duration     // kept free before the context's deadline; 0 means 5 s
 
 	Now     func() time.Time // nil means time.Now
@@ -69,9 +69,7 @@ func New(cfg Config) (*Rotator, error) {
 		cfg.Margin = defaultMargin
 	}
 	if cfg.VerifyCall == nil {
-		if t, ok := http.DefaultTransport.(*http.Transport); ok {
-			cfg.VerifyCall = t.Clone()
-		}
+		cfg.VerifyCall = http.DefaultTransport // one for all invocations, so that its connections are used again
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
