@@ -60,6 +60,9 @@ func readConfig(getenv func(string) string) (config, error) {
 	if first := strings.ToLower(strings.TrimPrefix(c.ParameterPrefix, "/")); strings.HasPrefix(first, "aws") || strings.HasPrefix(first, "ssm") {
 		e.fault("PARAMETER_PREFIX", `must not begin with /aws or /ssm, which SSM keeps for itself`)
 	}
+	if len(c.KMSKeyID) > maxKeyID {
+		e.fault("KMS_KEY_ID", fmt.Sprintf("has %d characters: a key id, ARN or alias has at most %d", len(c.KMSKeyID), maxKeyID))
+	}
 	return c, errors.Join(e.faults...)
 }
 
@@ -69,6 +72,9 @@ var (
 	keyID           = regexp.MustCompile(`^[a-zA-Z0-9:/_-]+$`)
 	anything        = regexp.MustCompile(`.`)
 )
+
+// maxKeyID is the most characters of a key's id. It does not stand in the expression, where it would cost every cold start.
+const maxKeyID = 256
 
 func (e *environment) fault(name, text string) {
 	e.faults = append(e.faults, fmt.Errorf("%s %s", name, text))

@@ -63,6 +63,7 @@ func TestEachFaultNamesItsVariable(t *testing.T) {
 		"a parameters' prefix of AWS's own":       {"PARAMETER_PREFIX", "/aws/oauth"},
 		"a parameters' prefix of SSM's own":       {"PARAMETER_PREFIX", "/SSMtokens"},
 		"a key with a blank":                      {"KMS_KEY_ID", "alias/my key"},
+		"a key of 257 characters":                 {"KMS_KEY_ID", strings.Repeat("k", 257)},
 		"a period without a unit":                 {"SCHEDULE_PERIOD", "5"},
 		"a period of nothing":                     {"SCHEDULE_PERIOD", "0s"},
 		"a negative cache":                        {"READER_CACHE_TTL", "-5m"},
