@@ -11,7 +11,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"go.yaml.in/yaml/v3"
+
+	"chaveiro/internal/environment"
 )
+
+// environ is a complete environment with two variables laid over it.
+func environ(changes ...string) func(string) string {
+	env := map[string]string{"STACK_NAME": "chaveiro", "AWS_REGION": "sa-east-1"}
+	for i := 0; i+1 < len(changes); i += 2 {
+		env[changes[i]] = changes[i+1]
+	}
+	return func(name string) string { return env[name] }
+}
 
 // prefixParameter is the parameter Prefix of template.yaml, of which both SECRET_PREFIX and PARAMETER_PREFIX are made.
 func prefixParameter(t *testing.T) (accepts func(string) bool) {
@@ -76,7 +87,7 @@ func TestThePatternOfThePrefixIsExact(t *testing.T) {
 	tried, accepted := 0, 0
 	var try func(text string)
 	try = func(text string) {
-		_, err := readConfig(environ("SECRET_PREFIX", text+"/", "PARAMETER_PREFIX", "/"+text))
+		_, err := environment.Read(environ("SECRET_PREFIX", text+"/", "PARAMETER_PREFIX", "/"+text))
 		if got, want := accepts(text), err == nil; got != want {
 			t.Fatalf("%q: the template accepts it: %v, the function: %v", text, got, want)
 		}

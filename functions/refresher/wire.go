@@ -8,6 +8,7 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"chaveiro/internal/environment"
 	"chaveiro/internal/heap"
 	"chaveiro/internal/provider"
 	"chaveiro/internal/refresh"
@@ -19,7 +20,7 @@ import (
 
 // wire makes the function of its environment.
 func wire(ctx context.Context, getenv func(string) string) (*function, error) {
-	env, err := readConfig(getenv)
+	env, err := environment.Read(getenv)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
+	"chaveiro/internal/environment"
 	"chaveiro/internal/heap"
 	"chaveiro/internal/provider"
 	"chaveiro/internal/refresh"
@@ -42,7 +43,7 @@ func (p parts) rotator(run *report.Run, functionARN string) (*rotate.Rotator, er
 
 // wire makes the function of its environment.
 func wire(ctx context.Context, getenv func(string) string) (*function, error) {
-	env, err := readConfig(getenv)
+	env, err := environment.Read(getenv)
 	if err != nil {
 		return nil, err
 	}

@@ -42,6 +42,7 @@ func table() []row {
 		{"internal/report", list("internal/refresh", "internal/rotate", "internal/probe", "internal/connection", "pkg/oauth"), nil},
 
 		{"internal/heap", nil, nil},
+		{"internal/environment", list("internal/heap"), nil},
 		{"internal/archtest", nil, nil},
 		{"internal/lambdatest", nil, nil},
 		{"internal/awstest/...", list("internal/awstest", "pkg/oauth"), list(awsSDK, smithy)},

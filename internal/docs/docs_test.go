@@ -227,7 +227,7 @@ func TestTheEventsOfTheReadmesAreAccepted(t *testing.T) {
 func TestTheReadmesNameEverything(t *testing.T) {
 	for what, where := range map[string]struct{ file, pattern string }{
 		"field":    {"internal/connection/document.go", `(?m)^\tfield\w+ += "(\w+)"$`},
-		"variable": {"functions/refresher/config.go", `e\.\w+\("([A-Z_]+)"`},
+		"variable": {"internal/environment/environment.go", `e\.\w+\("([A-Z_]+)"`},
 		"list":     {"internal/refresh/result.go", `(?m)^\t\w+ +\[\]\w+ +.json:"(\w+)"`},
 		"class":    {"pkg/oauth/error.go", `Class = "(\w+)"`},
 	} {

@@ -66,7 +66,7 @@ func otherCases() []numbered {
 				t.Errorf("%+v", rec)
 			}
 		}},
-		{n: 71, says: "a start without its environment names what is missing", file: "../../functions/rotator/config_test.go", holds: "SECRET_PREFIX"},
+		{n: 71, says: "a start without its environment names what is missing", file: "../environment/environment_test.go", holds: "SECRET_PREFIX"},
 		{n: 72, says: "the calls are made of a third party's Secrets Manager too", file: "../smsecret/versions_test.go", holds: "CHAVEIRO_MOTO_URL"},
 		{n: 73, says: "an event of any kind is read without a panic", file: "other_test.go", holds: "func FuzzParseEvent("},
 		{n: 74, says: "random interleavings", file: "machine_test.go", holds: "func TestMachine("},

@@ -1,4 +1,6 @@
-package main
+// Package environment reads the variables of the functions (contract.md section 9): all of them in each function, so that a malformed one ends
+// every start. It gets the function that reads one from main, the only place that may use os.Getenv.
+package environment
 
 import (
 	"errors"
@@ -12,8 +14,8 @@ import (
 	"chaveiro/internal/heap"
 )
 
-// config is the function's environment (contract.md section 9).
-type config struct {
+// Config is what the variables say. Sizes and bounds are the contract's.
+type Config struct {
 	SecretPrefix    string
 	ParameterPrefix string
 	StackName       string
@@ -29,19 +31,19 @@ type config struct {
 	LogLevel           slog.Level
 
 	MemorySize int  // MB of the function, set by Lambda; 0 elsewhere
-	SAMLocal   bool // set by `sam local`: endpoints on this machine are accepted
+	SAMLocal   bool // set by `sam local`: endpoints on this machine are accepted, and the rotator does not compare its own ARN
 }
 
-// environment reads variables and collects every fault by name.
-type environment struct {
+// reader reads variables and collects every fault by name.
+type reader struct {
 	getenv func(string) string
 	faults []error
 }
 
-// readConfig reads the environment once. The error lists every fault.
-func readConfig(getenv func(string) string) (config, error) {
-	e := &environment{getenv: getenv}
-	c := config{
+// Read reads every variable once. The error lists every fault, each with its variable.
+func Read(getenv func(string) string) (Config, error) {
+	e := &reader{getenv: getenv}
+	c := Config{
 		SecretPrefix:       e.matching("SECRET_PREFIX", "", secretPrefix, `must end with "/", like oauth/`),
 		ParameterPrefix:    e.matching("PARAMETER_PREFIX", "", parameterPrefix, `must begin with "/" and not end with one, like /oauth`),
 		StackName:          e.matching("STACK_NAME", "", anything, ""),
@@ -78,12 +80,12 @@ var (
 // measurable part of a millisecond.
 const maxKeyID = 256
 
-func (e *environment) fault(name, text string) {
+func (e *reader) fault(name, text string) {
 	e.faults = append(e.faults, fmt.Errorf("%s %s", name, text))
 }
 
 // matching reads a text; without a default it is required.
-func (e *environment) matching(name, byDefault string, pattern *regexp.Regexp, want string) string {
+func (e *reader) matching(name, byDefault string, pattern *regexp.Regexp, want string) string {
 	value := e.getenv(name)
 	switch {
 	case value == "" && byDefault != "":
@@ -96,7 +98,7 @@ func (e *environment) matching(name, byDefault string, pattern *regexp.Regexp, w
 	return value
 }
 
-func (e *environment) duration(name string, byDefault, least, most time.Duration) time.Duration {
+func (e *reader) duration(name string, byDefault, least, most time.Duration) time.Duration {
 	value := e.getenv(name)
 	if value == "" {
 		return byDefault
@@ -108,7 +110,7 @@ func (e *environment) duration(name string, byDefault, least, most time.Duration
 	return d
 }
 
-func (e *environment) number(name string, byDefault, least, most float64, whole bool) float64 {
+func (e *reader) number(name string, byDefault, least, most float64, whole bool) float64 {
 	value := e.getenv(name)
 	if value == "" {
 		return byDefault
@@ -124,7 +126,7 @@ func (e *environment) number(name string, byDefault, least, most float64, whole 
 	return n
 }
 
-func (e *environment) boolean(name string) bool {
+func (e *reader) boolean(name string) bool {
 	switch value := e.getenv(name); value {
 	case "", "false":
 		return false
@@ -136,7 +138,7 @@ func (e *environment) boolean(name string) bool {
 	}
 }
 
-func (e *environment) level(name string) slog.Level {
+func (e *reader) level(name string) slog.Level {
 	var level slog.Level
 	value := e.getenv(name)
 	if value == "" {

@@ -1,4 +1,4 @@
-package main
+package environment
 
 import (
 	"log/slog"
@@ -20,14 +20,14 @@ func environ(changes ...string) func(string) string {
 }
 
 func TestDefaultsAreTheContracts(t *testing.T) {
-	got, err := readConfig(environ())
+	got, err := Read(environ())
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := config{
+	want := Config{
 		SecretPrefix: "oauth/", ParameterPrefix: "/oauth", StackName: "chaveiro", Region: "sa-east-1",
 		KMSKeyID: "alias/aws/ssm", SchedulePeriod: 5 * time.Minute, ReaderCacheTTL: 5 * time.Minute,
-		MaxWritesPerSecond: 3, TokenTimeout: 10 * time.Second, LogLevel: slog.LevelInfo,
+		MaxConcurrency: 16, MaxWritesPerSecond: 3, TokenTimeout: 10 * time.Second, LogLevel: slog.LevelInfo,
 	}
 	if got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -35,16 +35,16 @@ func TestDefaultsAreTheContracts(t *testing.T) {
 }
 
 func TestEveryVariableIsRead(t *testing.T) {
-	got, err := readConfig(environ("SECRET_PREFIX", "prod/oauth/", "PARAMETER_PREFIX", "/prod/oauth", "KMS_KEY_ID", "alias/mine",
+	got, err := Read(environ("SECRET_PREFIX", "prod/oauth/", "PARAMETER_PREFIX", "/prod/oauth", "KMS_KEY_ID", "alias/mine",
 		"SCHEDULE_PERIOD", "1m", "READER_CACHE_TTL", "30s", "MAX_CONCURRENCY", "4", "MAX_WRITES_PER_SECOND", "9.5", "TOKEN_TIMEOUT", "20s",
 		"METRICS_BY_PROVIDER", "true", "LOG_LEVEL", "DEBUG", "AWS_SAM_LOCAL", "true"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := config{
+	want := Config{
 		SecretPrefix: "prod/oauth/", ParameterPrefix: "/prod/oauth", StackName: "chaveiro", Region: "sa-east-1",
 		KMSKeyID: "alias/mine", SchedulePeriod: time.Minute, ReaderCacheTTL: 30 * time.Second,
-		MaxWritesPerSecond: 9.5, TokenTimeout: 20 * time.Second, LogLevel: slog.LevelDebug, SAMLocal: true,
+		MaxConcurrency: 4, MaxWritesPerSecond: 9.5, TokenTimeout: 20 * time.Second, MetricsByProvider: true, LogLevel: slog.LevelDebug, SAMLocal: true,
 	}
 	if got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -78,7 +78,7 @@ func TestEachFaultNamesItsVariable(t *testing.T) {
 		"an unknown level":                        {"LOG_LEVEL", "LOUD"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := readConfig(environ(c.variable, c.value))
+			_, err := Read(environ(c.variable, c.value))
 			if err == nil || !strings.HasPrefix(err.Error(), c.variable+" ") {
 				t.Errorf("error %v, want one that begins with %s", err, c.variable)
 			}
@@ -90,7 +90,7 @@ func TestEachFaultNamesItsVariable(t *testing.T) {
 }
 
 func TestAllFaultsAreListedTogether(t *testing.T) {
-	_, err := readConfig(environ("SECRET_PREFIX", "-", "STACK_NAME", "-", "TOKEN_TIMEOUT", "soon"))
+	_, err := Read(environ("SECRET_PREFIX", "-", "STACK_NAME", "-", "TOKEN_TIMEOUT", "soon"))
 	if err == nil || strings.Count(err.Error(), "\n") != 2 {
 		t.Fatalf("want three lines, got: %v", err)
 	}
