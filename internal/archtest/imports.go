@@ -28,9 +28,10 @@ func table() []row {
 		{"internal/provider", list("pkg/oauth"), nil},
 		{"internal/connection", list("internal/provider", "pkg/oauth"), nil},
 		{"internal/renew", nil, nil},
-		{"internal/refresh", list("internal/renew", "internal/connection", "internal/provider", "pkg/oauth"), nil},
+		{"internal/event", nil, nil},
+		{"internal/refresh", list("internal/event", "internal/renew", "internal/connection", "internal/provider", "pkg/oauth"), nil},
 		{"internal/rotate", list("internal/refresh", "internal/connection", "internal/provider", "pkg/oauth"), nil},
-		{"internal/probe", list("internal/renew", "internal/connection", "internal/provider", "pkg/oauth"), nil},
+		{"internal/probe", list("internal/event", "internal/renew", "internal/connection", "internal/provider", "pkg/oauth"), nil},
 		{
 			"internal/ssmstore", list("internal/refresh", "internal/rotate", "internal/probe", "internal/connection", "pkg/oauth"),
 			list(awsSDK+"/aws", awsSDK+"/service/ssm", smithy),

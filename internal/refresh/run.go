@@ -202,20 +202,11 @@ func (r *run) add(s Secret, p pair, confirmed bool) {
 func (it *item) learn(s Secret, p pair) {
 	f := renew.Facts{Connection: s.Connection, Current: s.Stages[StageCurrent], Paused: s.Paused, SecretChanged: s.Changed}
 	if p.token != nil {
-		f.Version, f.Modified = p.token.Version, p.token.Modified
-		if p.token.Type != "SecureString" {
-			f.Conflict = p.token.Type
-		}
-		if record, err := renew.ParseRecord(p.token.Description); err == nil {
-			f.Record = record
-		}
+		f.LearnToken(p.token.Type, p.token.Version, p.token.Description, p.token.Modified)
 		f.Unlisted = it.confirmed && p.token.Description == ""
 	}
-	it.failureThere = p.failure != nil
-	if p.failure != nil {
-		if failure, err := renew.ParseFailure(p.failure.Description); err == nil {
-			f.Failure = failure
-		}
+	if it.failureThere = p.failure != nil; it.failureThere {
+		f.LearnFailure(p.failure.Description)
 	}
 	it.facts = f
 }

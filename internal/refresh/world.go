@@ -158,7 +158,7 @@ func (r *run) measure() {
 }
 
 func (h *Health) count(f renew.Facts, now time.Time, period time.Duration) {
-	if f.Failure != nil && !failingFor(f, now, longFailing) {
+	if f.Failure != nil && !f.FailingFor(now, longFailing) {
 		h.Failing++
 	}
 	if f.Record == nil {
@@ -167,20 +167,15 @@ func (h *Health) count(f renew.Facts, now time.Time, period time.Duration) {
 	if f.Record.Stage != StageCurrent {
 		h.FallbackActive++
 	}
-	if now.Sub(f.Record.RenewAt) > 2*period && !failingFor(f, now, longFailing) {
+	if f.Overdue(now, period) && !f.FailingFor(now, longFailing) {
 		h.RenewalOverdue++
 	}
-}
-
-// failingFor reports whether the connection has failed for longer than d.
-func failingFor(f renew.Facts, now time.Time, d time.Duration) bool {
-	return f.Failure != nil && now.Sub(f.Failure.FirstAt) > d
 }
 
 // givenUp reports whether the connection has failed for over a day and its token expired over a day ago, so that it no longer hides the next
 // one in MinSecondsToExpiry. A token that still lives always counts: its renewal may have failed for a day before its end comes near.
 func givenUp(f renew.Facts, now time.Time) bool {
-	return failingFor(f, now, longFailing) && f.Left(now) < -longFailing
+	return f.FailingFor(now, longFailing) && f.Left(now) < -longFailing
 }
 
 // unknownText explains a connection that does not exist.

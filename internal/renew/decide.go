@@ -23,6 +23,34 @@ type Facts struct {
 	Failure       *Failure  // nil when there is none, or one that cannot be read
 }
 
+// LearnToken takes in what a listing tells of the token's parameter.
+func (f *Facts) LearnToken(parameterType string, version int64, description string, modified time.Time) {
+	f.Version, f.Modified = version, modified
+	if parameterType != "SecureString" {
+		f.Conflict = parameterType
+	}
+	if record, err := ParseRecord(description); err == nil {
+		f.Record = record
+	}
+}
+
+// LearnFailure takes in what a listing tells of the refresh_failure parameter.
+func (f *Facts) LearnFailure(description string) {
+	if failure, err := ParseFailure(description); err == nil {
+		f.Failure = failure
+	}
+}
+
+// Overdue reports whether the token should have been renewed more than two sweeps ago.
+func (f Facts) Overdue(now time.Time, period time.Duration) bool {
+	return f.Record != nil && now.Sub(f.Record.RenewAt) > 2*period
+}
+
+// FailingFor reports whether the connection has failed for longer than d.
+func (f Facts) FailingFor(now time.Time, d time.Duration) bool {
+	return f.Failure != nil && now.Sub(f.Failure.FirstAt) > d
+}
+
 // live reports whether a token is published that has not expired at now.
 func (f Facts) live(now time.Time) bool { return f.Record != nil && now.Before(f.Record.ExpiresAt) }
 

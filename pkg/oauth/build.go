@@ -43,7 +43,7 @@ func (r *Request) httpRequest(ctx context.Context, userAgent string) (*http.Requ
 	for name, values := range r.Header {
 		req.Header[http.CanonicalHeaderKey(name)] = values
 	}
-	if r.AuthMethod == ClientSecretBasic {
+	if r.AuthMethod == ClientSecretBasic && !r.anonymous {
 		req.Header.Set("Authorization", "Basic "+r.basicValue())
 	}
 	return req, nil

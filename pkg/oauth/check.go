@@ -33,9 +33,9 @@ func (r *Request) fault() string {
 		return "the authentication method is missing"
 	case !slices.Contains([]AuthMethod{ClientSecretBasic, ClientSecretPost, ClientSecretQuery, ClientSecretJSON}, r.AuthMethod):
 		return "the authentication method is none that can be used"
-	case r.ClientID == "":
+	case r.ClientID == "" && !r.anonymous:
 		return "the client id is missing"
-	case r.ClientSecret.IsZero():
+	case r.ClientSecret.IsZero() && !r.anonymous:
 		return "the client secret is missing"
 	case r.AuthMethod == ClientSecretBasic && r.RawBasic && strings.Contains(r.ClientID, ":"):
 		return "a client id with a colon cannot be sent by raw Basic (RFC 7617 section 2)"

@@ -63,4 +63,7 @@ const (
 	CodeIllegalTokenChars    = "illegal_token_chars"    // malformed: a byte outside of 0x21..0x7E
 	CodeUnsupportedTokenType = "unsupported_token_type" // configuration: not usable as a bearer token
 	CodeZeroLifetime         = "zero_lifetime"          // transient: nothing left of it; ask again in 2 s
+
+	// Of Client.Reach.
+	CodeNoRefusal = "no_refusal" // malformed: a request without credentials was given a token
 )

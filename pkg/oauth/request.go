@@ -43,6 +43,8 @@ type Request struct {
 	MaxLifetime     time.Duration // caps the token's lifetime; 0: only the package's MaxLifetime
 	DefaultLifetime time.Duration // when the answer names none; 0: the package's DefaultLifetime
 	KnownTokenID    string        // fingerprint of the token held now; the same one again is Token.Reissued
+
+	anonymous bool // Client.Reach: sent without the client's credentials
 }
 
 // Dialect says how a server's answers differ from RFC 6749. The zero value is RFC 6749, read with tolerance.
