@@ -27,6 +27,7 @@ type Config struct {
 	MaxConcurrency     int
 	MaxWritesPerSecond float64
 	TokenTimeout       time.Duration
+	LatencyThreshold   time.Duration
 	MetricsByProvider  bool
 	LogLevel           slog.Level
 
@@ -54,12 +55,12 @@ func Read(getenv func(string) string) (Config, error) {
 		MaxConcurrency:     int(e.number("MAX_CONCURRENCY", 16, 1, 256, true)),
 		MaxWritesPerSecond: e.number("MAX_WRITES_PER_SECOND", 3, 0.1, 1000, false),
 		TokenTimeout:       e.duration("TOKEN_TIMEOUT", 10*time.Second, time.Second, time.Minute),
+		LatencyThreshold:   e.duration("LATENCY_THRESHOLD", time.Second, time.Millisecond, time.Minute),
 		MetricsByProvider:  e.boolean("METRICS_BY_PROVIDER"),
 		LogLevel:           e.level("LOG_LEVEL"),
 		MemorySize:         heap.Megabytes(getenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")),
 		SAMLocal:           getenv("AWS_SAM_LOCAL") == "true",
 	}
-	e.duration("LATENCY_THRESHOLD", time.Second, time.Millisecond, time.Minute) // the healthcheck's; a malformed one ends every start
 	if first := strings.ToLower(strings.TrimPrefix(c.ParameterPrefix, "/")); strings.HasPrefix(first, "aws") || strings.HasPrefix(first, "ssm") {
 		e.fault("PARAMETER_PREFIX", `must not begin with /aws or /ssm, which SSM keeps for itself`)
 	}

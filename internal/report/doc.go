@@ -6,10 +6,12 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
 	"chaveiro/internal/refresh"
+	"chaveiro/pkg/oauth"
 )
 
 // Namespace is the CloudWatch namespace of all metrics (contract.md section 8).
@@ -51,10 +53,35 @@ type Run struct {
 	fresh    map[string]int // provider -> tokens published
 }
 
+// attempt is one request to a token endpoint, as the metrics AuthLatency and AuthSuccess count it.
 type attempt struct {
-	provider string
-	millis   float64
-	success  bool
+	connection string
+	provider   string
+	endpoint   string
+	millis     float64
+	success    bool
+}
+
+// attemptOf judges a request. A pair or a request that is refused is the endpoint's proper answer, which says nothing against it: that is what
+// Failing and RefreshFailed are for. So a tenant with a dead pair, which is asked for once an hour, does not hide an outage.
+func attemptOf(connection, provider, endpoint string, took time.Duration, code string, class oauth.Class) attempt {
+	success := code == "" || class == oauth.Credentials || class == oauth.Configuration
+	return attempt{connection, provider, endpoint, float64(took) / float64(time.Millisecond), success}
+}
+
+// attempted notes a request. One that is repeated counts once, as it ended.
+func (r *Run) attempted(number int, a attempt) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if number > 1 {
+		for i, was := range slices.Backward(r.attempts) {
+			if was.connection == a.connection && was.endpoint == a.endpoint {
+				r.attempts[i] = a
+				return
+			}
+		}
+	}
+	r.attempts = append(r.attempts, a)
 }
 
 // Run begins an invocation with the given request id, "" outside Lambda.
@@ -101,20 +128,22 @@ func (r *Run) Observe(ev refresh.Event) {
 }
 
 func (r *Run) remember(ev refresh.Event) {
+	if ev.Kind == refresh.EventAttempt {
+		if ev.Attempt > 0 { // else no request was made
+			r.attempted(ev.Attempt, attemptOf(ev.Connection, ev.Provider, ev.Endpoint, ev.Latency.Total, ev.Code, ev.Class))
+		}
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch ev.Kind {
-	case refresh.EventAttempt:
-		if ev.Attempt > 0 {
-			r.attempts = append(r.attempts, attempt{ev.Provider, float64(ev.Latency.Total) / float64(time.Millisecond), ev.Code == ""})
-		}
 	case refresh.EventFailed:
 		if ev.Stage == "" || ev.Stage == refresh.StageCurrent {
 			r.failed[ev.Provider]++
 		}
 	case refresh.EventRefreshed:
 		r.fresh[ev.Provider]++
-	case refresh.EventReissued, refresh.EventFallback, refresh.EventNotice, refresh.EventUnrecorded,
+	case refresh.EventAttempt, refresh.EventReissued, refresh.EventFallback, refresh.EventNotice, refresh.EventUnrecorded,
 		refresh.EventOrphanGone, refresh.EventEndpoint, refresh.EventStoreRefuse, refresh.EventRejected:
 	}
 }
@@ -177,15 +206,14 @@ func attrsOf(ev refresh.Event) []slog.Attr {
 		attrs = append(attrs, slog.Any("details", ev.Details))
 	}
 	if ev.Latency.Total > 0 {
-		attrs = append(attrs, latencyAttr(ev))
+		attrs = append(attrs, latencyAttr(ev.Latency))
 	}
 	return attrs
 }
 
 // latencyAttr tells where the time went, in milliseconds.
-func latencyAttr(ev refresh.Event) slog.Attr {
+func latencyAttr(l oauth.Latency) slog.Attr {
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-	l := ev.Latency
 	return slog.Group("latency_ms", "dns", ms(l.DNS), "connect", ms(l.Connect), "tls", ms(l.TLS), "first_byte", ms(l.FirstByte),
 		"total", ms(l.Total), "reused", l.Reused)
 }

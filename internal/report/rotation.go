@@ -3,7 +3,6 @@ package report
 import (
 	"context"
 	"log/slog"
-	"time"
 
 	"chaveiro/internal/refresh"
 	"chaveiro/internal/rotate"
@@ -12,9 +11,7 @@ import (
 // ObserveRotation logs one decision of a rotation and remembers what the metrics need. It is what rotate.Config.Observe wants.
 func (r *Run) ObserveRotation(a rotate.Audit) {
 	if a.Kind == rotate.EventAttempt {
-		r.mu.Lock()
-		r.attempts = append(r.attempts, attempt{a.Provider, float64(a.Latency.Total) / float64(time.Millisecond), a.OAuthCode == ""})
-		r.mu.Unlock()
+		r.attempted(a.Attempt, attemptOf(a.Connection, a.Provider, a.Endpoint, a.Latency.Total, a.OAuthCode, a.Class))
 	}
 	r.log.LogAttrs(context.Background(), auditLevel(a), string(a.Kind), auditAttrs(a)...)
 }

@@ -115,24 +115,10 @@ func (s *Store) addDescriptions(ctx context.Context, found []refresh.Parameter) 
 //
 // A failure wraps [refresh.ErrThrottled], [refresh.ErrAccessDenied] or [refresh.ErrUnavailable], and then nothing is returned.
 func (s *Store) Accounts(ctx context.Context, connections []string) (map[string]refresh.Account, error) {
-	var names []string
-	for _, c := range connections {
-		if name, ok := s.name(c, refresh.KindAccount); ok {
-			names = append(names, name)
-		}
-	}
-	found := make(map[string]refresh.Account, len(names))
-	for part := range slices.Chunk(distinct(names), namesPerGet) {
-		out, err := s.getParameters(ctx, part)
-		if err != nil {
-			return nil, err
-		}
-		for i := range out.Parameters {
-			p := &out.Parameters[i]
-			if connection, kind, ok := s.parse(aws.ToString(p.Name)); ok && kind == refresh.KindAccount {
-				found[connection] = accountOf(p)
-			}
-		}
+	found := make(map[string]refresh.Account, len(connections))
+	err := s.values(ctx, connections, refresh.KindAccount, func(connection string, p *types.Parameter) { found[connection] = accountOf(p) })
+	if err != nil {
+		return nil, err
 	}
 	return found, nil
 }

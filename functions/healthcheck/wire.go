@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"chaveiro/internal/environment"
+	"chaveiro/internal/heap"
+	"chaveiro/internal/probe"
+	"chaveiro/internal/provider"
+	"chaveiro/internal/report"
+	"chaveiro/internal/smsecret"
+	"chaveiro/internal/ssmstore"
+	"chaveiro/pkg/oauth"
+)
+
+// wire makes the function of its environment.
+func wire(ctx context.Context, getenv func(string) string) (*function, error) {
+	env, err := environment.Read(getenv)
+	if err != nil {
+		return nil, err
+	}
+	heap.Tune(env.MemorySize)
+	aws, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load the AWS configuration: %w", err)
+	}
+	secrets, err := smsecret.New(smsecret.Config{Client: secretsmanager.NewFromConfig(aws), Prefix: env.SecretPrefix})
+	if err != nil {
+		return nil, err
+	}
+	parameters, err := ssmstore.New(ssmstore.Config{Client: ssm.NewFromConfig(aws), Prefix: env.ParameterPrefix, KMSKeyID: env.KMSKeyID})
+	if err != nil {
+		return nil, err
+	}
+	catalogue, err := provider.Load()
+	if err != nil {
+		return nil, err
+	}
+	client, err := oauth.New(oauth.Config{Timeout: env.TokenTimeout, AllowLoopback: env.SAMLocal})
+	if err != nil {
+		return nil, err
+	}
+	f := &function{
+		config: probe.Config{
+			Secrets: secrets.Reader(), Parameters: parameters.Reader(), Asker: client, Catalogue: catalogue,
+			SecretPrefix: env.SecretPrefix, Region: env.Region, AllowLoopback: env.SAMLocal,
+			Period: env.SchedulePeriod, ReaderCache: env.ReaderCacheTTL, TokenTimeout: env.TokenTimeout, Threshold: env.LatencyThreshold,
+		},
+		reporter: report.New(report.Config{Out: os.Stdout, Stack: env.StackName, ByProvider: env.MetricsByProvider, Level: env.LogLevel}),
+	}
+	if _, err := probe.New(f.config); err != nil { // every fault at the start, not at the first event
+		return nil, err
+	}
+	return f, nil
+}

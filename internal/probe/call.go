@@ -1,0 +1,60 @@
+package probe
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"chaveiro/internal/event"
+	"chaveiro/internal/provider"
+)
+
+// Call is what the function is asked to look at. The zero Call is everything, each endpoint by the kind that the catalogue names.
+type Call struct {
+	Connections []string // nil: all
+	Probe       Probe    // "": as the catalogue says
+}
+
+// Probe is how endpoints are asked. Beside the catalogue's kinds there is None.
+type Probe = provider.Probe
+
+// None asks no endpoint.
+const None Probe = "none"
+
+// ParseCall reads a Lambda event (contract.md section 7): null, {}, an EventBridge object, or an object made by hand. Every error names the
+// field.
+func ParseCall(raw []byte) (Call, error) {
+	fields, err := event.Read(raw)
+	if err != nil {
+		return Call{}, err
+	}
+	var call Call
+	return call, fields.Each(call.take)
+}
+
+func (c *Call) take(name string, raw json.RawMessage) (err error) {
+	switch name {
+	case "connections":
+		c.Connections, err = event.Names(raw, "look at all of them")
+	case "probe":
+		const want = "token, reachability or none"
+		if err = event.Strict(raw, &c.Probe, want); err == nil && !slices.Contains([]Probe{provider.ProbeToken, provider.ProbeReachability, None}, c.Probe) {
+			err = errors.New("must be " + want)
+		}
+	default:
+		err = event.Unknown(name, "connections", "probe")
+	}
+	return err
+}
+
+// wanted tells whether the call is about a connection.
+func (c Call) wanted() func(connection string) bool {
+	if c.Connections == nil {
+		return func(string) bool { return true }
+	}
+	names := make(map[string]bool, len(c.Connections))
+	for _, n := range c.Connections {
+		names[n] = true
+	}
+	return func(connection string) bool { return names[connection] }
+}

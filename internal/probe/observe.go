@@ -1,0 +1,29 @@
+package probe
+
+import "chaveiro/pkg/oauth"
+
+// EventKind names what happened; it is the stable first word of the log line.
+type EventKind string
+
+// Kinds of events.
+const (
+	EventProbe   EventKind = "probe"         // one request to a token endpoint
+	EventUnasked EventKind = "not_probed"    // an endpoint could not be asked: the document that tells how cannot be used
+	EventLeftOut EventKind = "probes_left"   // the time was over before every endpoint was asked
+	EventUnread  EventKind = "reason_unread" // the sentences of the failures could not be read
+)
+
+// Event is one thing that happened, for logs. Fields that do not apply are zero. Nothing in it is secret.
+type Event struct {
+	Kind       EventKind
+	Provider   string
+	Endpoint   string // host
+	Probe      Probe
+	Connection string // whose document was read for it, "" when none was
+	Class      oauth.Class
+	Code       string
+	HTTPStatus int
+	Message    string // for a person
+	Attempt    int    // 2 for the repetition of a slow one
+	Latency    oauth.Latency
+}

@@ -1,0 +1,58 @@
+package report
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"chaveiro/internal/probe"
+	"chaveiro/internal/refresh"
+)
+
+// ObserveProbe logs one event of a healthcheck. It is what probe.Config.Observe wants. The metrics come from the report: of a request that was
+// repeated the faster one counts.
+func (r *Run) ObserveProbe(ev probe.Event) {
+	level := slog.LevelInfo
+	if ev.Kind != probe.EventProbe || ev.Class != "" {
+		level = slog.LevelWarn
+	}
+	attrs := attrsOf(refresh.Event{
+		Connection: ev.Connection, Provider: ev.Provider, Endpoint: ev.Endpoint, Class: ev.Class, Code: ev.Code, HTTPStatus: ev.HTTPStatus,
+		Message: ev.Message, Attempt: ev.Attempt, Latency: ev.Latency,
+	})
+	if ev.Probe != "" {
+		attrs = append(attrs, slog.String("probe", string(ev.Probe)))
+	}
+	r.log.LogAttrs(context.Background(), level, string(ev.Kind), attrs...)
+}
+
+// HealthDone logs a report and writes the metrics of its endpoints. err is what the function returns.
+func (r *Run) HealthDone(found probe.Report, err error) {
+	if err != nil {
+		r.log.LogAttrs(context.Background(), slog.LevelError, "health", slog.String("error", err.Error()))
+		return
+	}
+	for _, e := range found.Endpoints {
+		if took, ok := e.Measured(); ok {
+			r.mu.Lock()
+			r.attempts = append(r.attempts, attempt{"", e.Provider, e.Host, float64(took) / float64(time.Millisecond), e.Status != probe.Unhealthy})
+			r.mu.Unlock()
+		}
+	}
+	r.mu.Lock()
+	r.writeAttempts(r.attempts, "")
+	if r.reporter.cfg.ByProvider {
+		r.writeAttemptsByProvider()
+	}
+	r.mu.Unlock()
+	for _, a := range found.Attention {
+		r.log.LogAttrs(context.Background(), slog.LevelWarn, "attention", slog.String("connection", a.Connection), slog.String("state", string(a.State)),
+			slog.Int64("seconds_to_expiry", a.SecondsToExpiry), slog.String("reason", a.Reason))
+	}
+	level := slog.LevelInfo
+	if found.Status != probe.Healthy {
+		level = slog.LevelWarn
+	}
+	r.log.LogAttrs(context.Background(), level, "health", slog.String("status", string(found.Status)), slog.Any("connections", found.Connections),
+		slog.Int("endpoints", len(found.Endpoints)))
+}
