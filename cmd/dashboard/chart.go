@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,7 +51,7 @@ type chart struct {
 
 // What a chart keeps free around its plot.
 const (
-	padLeft, padRight, padTop, padBottom = 56.0, 14.0, 52.0, 40.0
+	padLeft, padRight, padTop, padBottom = 56.0, 24.0, 66.0, 40.0
 )
 
 func (c *chart) left() float64   { return c.x + padLeft }
@@ -80,14 +82,10 @@ func (c *chart) draw(s *svg) {
 		s.add(`<line x1="%s" y1="%s" x2="%s" y2="%s" stroke="%s" stroke-width="1.2" stroke-dasharray="6 4"/>`,
 			figure(c.left()), figure(c.of(l.value)), figure(c.right()), figure(c.of(l.value)), warning)
 	}
-	for _, x := range c.Series {
-		if len(x.points) == 0 {
-			continue
-		}
-		if x.kind == bar {
-			c.drawBars(s, x)
-		} else {
-			c.drawLine(s, x)
+	c.drawBars(s)
+	for i, x := range c.Series {
+		if x.kind != bar && len(x.points) > 0 {
+			c.drawLine(s, x, 1.6+1.1*float64(len(c.Series)-1-i)) // of lines that lie on each other all are seen
 		}
 	}
 }
@@ -141,7 +139,7 @@ func (c *chart) drawMarks(s *svg) {
 	for i, m := range c.marks {
 		from, to := c.at(m.From), c.at(m.To)
 		s.add(`<rect x="%s" y="%s" width="%s" height="%s" fill="%s"/>`, figure(from), figure(c.top()), figure(max(to-from, 2)), figure(c.bottom()-c.top()), shade)
-		s.text((from+max(to, from+2))/2, c.top()-3, `font-size="10" font-weight="600" text-anchor="middle" fill="`+pale+`"`, markName(i))
+		s.text((from+max(to, from+2))/2, c.top()-4, `font-size="10" font-weight="600" text-anchor="middle" fill="`+pale+`"`, markName(i))
 	}
 }
 
@@ -153,7 +151,7 @@ func (c *chart) drawAxes(s *svg) {
 			colour = pale
 		}
 		s.add(`<line x1="%s" y1="%s" x2="%s" y2="%s" stroke="%s"/>`, figure(c.left()), figure(y), figure(c.right()), figure(y), colour)
-		s.text(c.left()-7, y+4, `font-size="11" text-anchor="end" fill="`+pale+`"`, figure(v))
+		s.text(c.left()-7, y+4, `font-size="11" text-anchor="end" fill="`+pale+`"`, strconv.FormatFloat(v, 'g', 6, 64))
 	}
 	s.add(`<text transform="translate(%s %s) rotate(-90)" font-size="11" text-anchor="middle" fill="%s">%s</text>`,
 		figure(c.x+15), figure((c.top()+c.bottom())/2), pale, escape(c.Unit))
@@ -182,7 +180,7 @@ func spacing(span time.Duration) time.Duration {
 }
 
 // drawLine draws a line, and none over a time without values.
-func (c *chart) drawLine(s *svg, x series) {
+func (c *chart) drawLine(s *svg, x series, width float64) {
 	var path strings.Builder
 	var last point
 	for i, p := range x.points {
@@ -199,19 +197,28 @@ func (c *chart) drawLine(s *svg, x series) {
 		}
 		last = p
 	}
-	s.add(`<path d="%s" fill="none" stroke="%s" stroke-width="1.6" stroke-linejoin="round"/>`, path.String(), x.colour)
+	s.add(`<path d="%s" fill="none" stroke="%s" stroke-width="%s" stroke-linejoin="round"/>`, path.String(), x.colour, figure(width))
 }
 
-// drawBars draws one bar for each value that is not zero, wide enough to be seen.
-func (c *chart) drawBars(s *svg, x series) {
+// drawBars draws one bar for each value that is not zero, wide enough to be seen, the longer ones behind the shorter.
+func (c *chart) drawBars(s *svg) {
 	width := max((c.right()-c.left())*period.Seconds()/c.to.Sub(c.from).Seconds(), 2.4)
-	var path strings.Builder
-	for _, p := range x.points {
-		if p.value != 0 {
-			fmt.Fprintf(&path, "M%s %sV%s", figure(c.at(p.at.Add(period/2))), figure(c.of(0)), figure(c.of(p.value)))
+	type one struct {
+		point
+		colour string
+	}
+	var bars []one
+	for _, x := range c.Series {
+		for _, p := range x.points {
+			if x.kind == bar && p.value != 0 {
+				bars = append(bars, one{p, x.colour})
+			}
 		}
 	}
-	s.add(`<path d="%s" fill="none" stroke="%s" stroke-width="%s"/>`, path.String(), x.colour, figure(width))
+	slices.SortStableFunc(bars, func(a, b one) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(b.value, a.value)) })
+	for _, b := range bars {
+		s.add(`<path d="M%s %sV%s" stroke="%s" stroke-width="%s"/>`, figure(c.at(b.at.Add(period/2))), figure(c.of(0)), figure(c.of(b.value)), b.colour, figure(width))
+	}
 }
 
 // axis is the scale of the values.
@@ -248,7 +255,7 @@ func newAxis(low, high float64, whole bool) axis {
 // svg is a picture that grows.
 type svg struct{ strings.Builder }
 
-func (s *svg) add(format string, args ...any) { fmt.Fprintf(s, format+"\n", args...) }
+func (s *svg) add(format string, args ...any) { s.WriteString(fmt.Sprintf(format, args...) + "\n") }
 
 func (s *svg) text(x, y float64, attributes, words string) {
 	if attributes != "" {

@@ -22,7 +22,7 @@ type mark struct {
 	From, To time.Time // the same for an instant
 }
 
-// name is the letter of a mark, beside its text at the top and in the charts.
+// markName is the letter of a mark, beside its text at the top and in the charts.
 func markName(i int) string { return string(rune('A' + i%26)) }
 
 // Sizes in pixels.
@@ -30,7 +30,7 @@ const (
 	pageWidth   = 1200.0
 	pageMargin  = 24.0
 	chartGap    = 20.0
-	chartHeight = 236.0
+	chartHeight = 248.0
 	chartWidth  = (pageWidth - 2*pageMargin - chartGap) / 2
 	lineHeight  = 19.0
 )
