@@ -255,7 +255,7 @@ func newAxis(low, high float64, whole bool) axis {
 // svg is a picture that grows.
 type svg struct{ strings.Builder }
 
-func (s *svg) add(format string, args ...any) { s.WriteString(fmt.Sprintf(format, args...) + "\n") }
+func (s *svg) add(format string, args ...any) { _, _ = fmt.Fprintf(s, format+"\n", args...) }
 
 func (s *svg) text(x, y float64, attributes, words string) {
 	if attributes != "" {
