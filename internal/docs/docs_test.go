@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"chaveiro/internal/connection"
+	"chaveiro/internal/probe"
 	"chaveiro/internal/refresh"
 	"chaveiro/internal/renew"
 	"chaveiro/pkg/oauth"
@@ -113,6 +114,8 @@ func TestEveryJSONExampleIsOneThatTheCodeUnderstands(t *testing.T) {
 		"operator":   operatorPolicy(t),
 		"pair":       parsePair(t),
 		"key":        keyStatement,
+		"line":       exampleOfALine(t),
+		"health":     strictly[probe.Report],
 		"record": func(text string) error {
 			r, err := renew.ParseRecord(text)
 			if err == nil && r.Encode() != strings.TrimSpace(text) {
