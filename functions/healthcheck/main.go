@@ -32,15 +32,13 @@ type function struct {
 // Invoke looks at what the event asks for, and answers in the form in which it was asked.
 func (f *function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if isURLRequest(payload) {
-		found, err := f.check(ctx, probe.Call{})
-		return urlAnswer(found, err)
+		return urlAnswer(f.check(ctx, probe.Call{}))
 	}
 	call, err := probe.ParseCall(payload)
 	if err != nil {
 		return nil, err
 	}
-	found, err := f.check(ctx, call)
-	return plainAnswer(found, err)
+	return plainAnswer(f.check(ctx, call))
 }
 
 // check makes one report and tells it.

@@ -101,3 +101,13 @@ func recordEvent(kind EventKind, it *item, rec *renew.Record, version int64) Eve
 	return Event{Kind: kind, Connection: it.id, Provider: rec.Provider, Endpoint: rec.Endpoint, Credential: rec.Credential, Stage: rec.Stage,
 		TokenID: rec.TokenID, JTI: rec.JTI, Scope: rec.Scope, ExpiresAt: rec.ExpiresAt, RenewAt: rec.RenewAt, Version: version}
 }
+
+// rejectedEvent tells that a consumer reported a version of the parameter, and what is known of the token that is published now.
+func rejectedEvent(it *item, version int64) Event {
+	ev := Event{Kind: EventRejected, Connection: it.id, Version: version}
+	if rec := it.facts.Record; rec != nil {
+		ev = recordEvent(EventRejected, it, rec, version)
+	}
+	ev.Reason = it.decision.Text
+	return ev
+}

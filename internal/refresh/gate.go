@@ -47,7 +47,7 @@ func (r *run) gate(it *item, m minted) verdict {
 	store := m.token.Claims.Text(m.conn.Provider.AccountClaim)
 	moved := published != nil && !published.SameStore(store)
 	if moved && (m.stage != StageCurrent || !r.call.Force) {
-		return verdict{fault: &fault{class: oauth.Configuration, code: codeStoreChanged, answer: true,
+		return verdict{notices: storeRefused(it, published.StoreID, store), fault: &fault{class: oauth.Configuration, code: codeStoreChanged, answer: true,
 			text:   fmt.Sprintf("the new token belongs to %s %q, the published one to %q", m.conn.Provider.AccountClaim, store, published.StoreID),
 			advice: "If the account was meant to change, publish it by hand with force; if not, store the pair of the right account"}}
 	}
@@ -66,6 +66,26 @@ func (r *run) gate(it *item, m minted) verdict {
 	}
 	v.notices = r.noticesFor(it, m, record, moved)
 	return v
+}
+
+// storeRefused is the notice about a token of another account that is not published; once, not with every canary.
+func storeRefused(it *item, was, is string) []notice {
+	if f := it.facts.Failure; f != nil && f.Code == codeStoreChanged {
+		return nil
+	}
+	return []notice{storeNotice(was, is)}
+}
+
+// fieldsNow names what the answer holds now; of the one before only a hash is kept.
+func fieldsNow(t *oauth.Token) []string {
+	if t.Fields == "" {
+		return nil
+	}
+	return []string{"fields now: " + t.Fields}
+}
+
+func storeNotice(was, is string) notice {
+	return notice{NoticeStoreChanged, []string{"was " + was, "is " + is}}
 }
 
 // unfit says why a token can never be published for its connection.
@@ -130,10 +150,10 @@ func (r *run) noticesFor(it *item, m minted, record renew.Record, moved bool) []
 			add(NoticeScopeChanged, was.ScopeDiff(record.Scope)...)
 		}
 		if moved {
-			add(NoticeStoreChanged, "was "+was.StoreID, "is "+record.StoreID)
+			list = append(list, storeNotice(was.StoreID, record.StoreID))
 		}
 		if was.Shape != "" && was.Shape != record.Shape {
-			add(NoticeShapeChanged)
+			add(NoticeShapeChanged, fieldsNow(m.token)...)
 		}
 		if (was.Lifetime() - record.Lifetime()).Abs() > lifetimeChange {
 			add(NoticeLifetimeChanged, "was "+was.Lifetime().String(), "is "+record.Lifetime().String())

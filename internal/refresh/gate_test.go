@@ -130,6 +130,7 @@ func TestNotices(t *testing.T) {
 		"nothing changed":                        {nil, nil, nil},
 		"other scopes":                           {nil, func(m *minted) { m.token.Scope = "stats sales" }, []string{"scope_changed +sales"}},
 		"another shape":                          {nil, func(m *minted) { m.token.Shape = "00000000" }, []string{"shape_changed"}},
+		"another shape, with its fields":         {nil, func(m *minted) { m.token.Shape, m.token.Fields = "00000000", "access_token expires_in" }, []string{"shape_changed fields now: access_token expires_in"}},
 		"a minute of difference in life is none": {nil, func(m *minted) { m.token.Lifetime -= time.Minute }, nil},
 		"more than a minute":                     {nil, func(m *minted) { m.token.Lifetime -= time.Minute + time.Second }, []string{"lifetime_changed was 24h0m0s is 23h58m59s"}},
 		"exactly 150 days of credential":         {nil, func(m *minted) { m.document.Created = testStart().Add(-150 * 24 * time.Hour) }, nil},

@@ -232,7 +232,7 @@ func (r *run) carryOut(ctx context.Context) (Result, error) {
 	var due []*item
 	for _, it := range r.items {
 		if v := r.call.RejectedVersion; v != 0 {
-			r.observe(Event{Kind: EventRejected, Connection: it.id, Version: v, Reason: it.decision.Text})
+			r.observe(rejectedEvent(it, v))
 		}
 		if it.decision.DropFailure {
 			r.deletions = append(r.deletions, Name{it.id, KindFailure})

@@ -145,9 +145,11 @@ func (r *Refresher) RefreshVersion(ctx context.Context, id, versionID string) (P
 	if err != nil {
 		return Publication{}, err
 	}
-	if m.Token, err = run.exchange(ctx, it, &conn, doc, StageCurrent, patientAttempts); err != nil {
+	answer, err := run.exchange(ctx, it, &conn, doc, StageCurrent, patientAttempts)
+	if err != nil {
 		return Publication{}, asRefusal(id, faultOf(err), err)
 	}
+	m.Token = answer.Token
 	return r.Publish(ctx, m)
 }
 
@@ -201,7 +203,7 @@ func (r *run) stillCurrent(ctx context.Context, id, version string) error {
 // tell reports a publication and has the failure record deleted that it ends.
 func (r *run) tell(ctx context.Context, it *item, out outcome, notices []notice) {
 	for _, n := range notices {
-		r.notice(it.id, n)
+		r.notice(it, n)
 	}
 	r.noteRefreshed(outcome{item: it, published: out.published, version: out.version})
 	if it.failureThere && out.published.Stage == StageCurrent {

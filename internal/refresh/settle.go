@@ -70,7 +70,7 @@ func (r *run) settle(out outcome) {
 	it := out.item
 	now := r.cfg.Now().UTC()
 	for _, n := range out.notices {
-		r.notice(it.id, n)
+		r.notice(it, n)
 	}
 	if out.published != nil {
 		r.notePublished(out)
@@ -166,7 +166,7 @@ func (r *run) noteRefreshed(out outcome) {
 	it, rec := out.item, out.published
 	r.result.Refreshed = append(r.result.Refreshed, Refreshed{it.id, rec.ExpiresAt, rec.Stage, out.version})
 	ev := recordEvent(EventRefreshed, it, rec, out.version)
-	ev.Reason = it.decision.Text
+	ev.Reason, ev.Attempt, ev.Latency = it.decision.Text, out.attempt, out.latency
 	r.observe(ev)
 	if rec.Stage != StageCurrent {
 		ev.Kind = EventFallback
@@ -186,7 +186,7 @@ func (r *run) comeBack(it *item) {
 func (r *run) noteReissued(out outcome, now time.Time) {
 	it, rec := out.item, out.reissued
 	ev := recordEvent(EventReissued, it, rec, it.facts.Version)
-	ev.Reason = it.decision.Text
+	ev.Reason, ev.Attempt, ev.Latency = it.decision.Text, out.attempt, out.latency
 	r.observe(ev)
 	it.facts.Record = keepSeq(rec, it.facts.Record)
 	r.forgive(it, rec.Stage)
@@ -373,6 +373,11 @@ func (r *run) observe(ev Event) {
 	r.cfg.Observe(ev)
 }
 
-func (r *run) notice(id string, n notice) {
-	r.observe(Event{Kind: EventNotice, Connection: id, Notice: n.name, Details: n.details, Message: strings.Join(n.details, ", ")})
+// notice tells what a person should look at. it is nil for what is about all connections.
+func (r *run) notice(it *item, n notice) {
+	ev := Event{Kind: EventNotice, Notice: n.name, Details: n.details, Message: strings.Join(n.details, ", ")}
+	if it != nil {
+		ev.Connection, ev.Provider, ev.Endpoint, ev.Credential = it.id, it.conn.Provider.ID, it.conn.Host, it.facts.Current
+	}
+	r.observe(ev)
 }

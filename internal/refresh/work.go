@@ -27,6 +27,9 @@ type outcome struct {
 	notices   []notice
 	writes    int // that were reserved for it
 
+	attempt int           // which request got the token
+	latency oauth.Latency // of that request
+
 	retryAfter time.Duration // what a standby was told
 }
 
@@ -180,7 +183,7 @@ func (r *run) standby(ctx context.Context, it *item, stage string) (Document, co
 
 // try exchanges one credential for a token and publishes it. ctx is the run's, exchange the shorter one of the exchange.
 func (r *run) try(ctx, exchange context.Context, it *item, conn *connection.Connection, doc Document, stage string, attempts int, out *outcome) {
-	token, err := r.exchange(exchange, it, conn, doc, stage, attempts)
+	answer, err := r.exchange(exchange, it, conn, doc, stage, attempts)
 	if err != nil {
 		out.fault = faultOf(err)
 		if out.fault.class == oauth.NotAnOutcome {
@@ -188,7 +191,8 @@ func (r *run) try(ctx, exchange context.Context, it *item, conn *connection.Conn
 		}
 		return
 	}
-	mint := minted{token: token, conn: conn, document: doc, stage: stage}
+	out.attempt, out.latency = answer.Attempt, answer.Latency
+	mint := minted{token: answer.Token, conn: conn, document: doc, stage: stage}
 	verdict := r.gate(it, mint)
 	out.notices = append(out.notices, verdict.notices...)
 	out.reissued = verdict.reissued
@@ -203,22 +207,21 @@ func (r *run) try(ctx, exchange context.Context, it *item, conn *connection.Conn
 }
 
 // exchange asks the token endpoint and tells every attempt.
-func (r *run) exchange(ctx context.Context, it *item, conn *connection.Connection, doc Document, stage string, attempts int) (*oauth.Token, error) {
-	known := ""
-	if it.facts.Record != nil {
-		known = it.facts.Record.TokenID
+func (r *run) exchange(ctx context.Context, it *item, conn *connection.Connection, doc Document, stage string, attempts int) (oauth.Exchange, error) {
+	var req oauth.Request
+	if rec := it.facts.Record; rec != nil {
+		req = conn.Request(rec.TokenID)
+		req.KnownShape = rec.Shape
+	} else {
+		req = conn.Request("")
 	}
-	result, err := r.cfg.Exchanger.ExchangeRetry(ctx, conn.Request(known), oauth.Retry{
+	return r.cfg.Exchanger.ExchangeRetry(ctx, req, oauth.Retry{
 		Attempts: attempts,
 		MaxWait:  maxInRunWait,
 		OnAttempt: func(x oauth.Exchange, err error) {
 			r.observe(attemptEvent(it, conn, doc, stage, x, err))
 		},
 	})
-	if err != nil {
-		return nil, err
-	}
-	return result.Token, nil
 }
 
 // maxInRunWait is how long a worker waits between two attempts. Whoever is told to wait longer is recorded, and tried in a later run.

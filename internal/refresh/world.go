@@ -65,7 +65,7 @@ func (r *run) removeOrphans(ctx context.Context) {
 		}
 	}
 	if names := r.result.Orphaned; len(names) > 0 {
-		r.notice("", notice{NoticeOrphaned, names[:min(len(names), 20)]})
+		r.notice(nil, notice{NoticeOrphaned, names[:min(len(names), 20)]})
 	}
 }
 
@@ -135,7 +135,7 @@ func (r *run) measure() {
 	r.result.Capacity = r.capacity()
 	h := &r.result.Health
 	if h.Known && r.result.Capacity.Needed > capacityAlarm*r.result.Capacity.Allowed {
-		r.notice("", notice{NoticeCapacity, []string{fmt.Sprintf("needed %g of %g tokens a second", r.result.Capacity.Needed, r.result.Capacity.Allowed)}})
+		r.notice(nil, notice{NoticeCapacity, []string{fmt.Sprintf("needed %g of %g tokens a second", r.result.Capacity.Needed, r.result.Capacity.Allowed)}})
 	}
 	now := r.cfg.Now()
 	soonest := time.Duration(math.MaxInt64)

@@ -43,6 +43,9 @@ func (l *line) add(name, unit string, value any) {
 // Done logs the end of an invocation and writes its metrics. err is what the function returns.
 func (r *Run) Done(result refresh.Result, err error) {
 	level, attrs := slog.LevelInfo, []slog.Attr{slog.Int("connections", result.Connections), slog.Any("counts", result.Counts)}
+	if result.Health.Known {
+		attrs = append(attrs, slog.Float64("capacity_needed", result.Capacity.Needed), slog.Float64("capacity_allowed", result.Capacity.Allowed))
+	}
 	if err != nil {
 		level, attrs = slog.LevelError, append(attrs, slog.String("error", err.Error()))
 	}

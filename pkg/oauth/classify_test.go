@@ -237,3 +237,30 @@ func TestErrorText(t *testing.T) {
 		t.Errorf("%d characters: %q", len([]rune(e.Description)), e.Description)
 	}
 }
+
+// TestTheFieldsOfAnAnswerThatChanged are named, by what can be a name and is no secret.
+func TestTheFieldsOfAnAnswerThatChanged(t *testing.T) {
+	const body = `{"access_token":"T0123456789abcdef","expires_in":60,"canary-s3cret-of-the-client":1,"a b":2,"` + "ü" + `":3,"` +
+		`this_name_is_longer_than_any_that_a_person_wrote":4,"token_type":"bearer"}`
+	req := testRequest()
+	req.ClientSecret = NewSecret("canary-s3cret-of-the-client")
+	plain, e := exchange(t, req, 200, nil, body)
+	if e != nil || plain.Fields != "" {
+		t.Fatalf("%+v, %v", plain, e)
+	}
+	req.KnownShape = plain.Shape
+	if same, _ := exchange(t, req, 200, nil, body); same.Fields != "" {
+		t.Errorf("fields %q of an answer that did not change", same.Fields)
+	}
+	req.KnownShape = "00000000"
+	if changed, _ := exchange(t, req, 200, nil, body); changed.Fields != "access_token expires_in token_type" {
+		t.Errorf("fields %q", changed.Fields)
+	}
+	var many strings.Builder
+	for i := range 50 {
+		many.WriteString(`,"f` + string(rune('a'+i%26)) + string(rune('a'+i/26)) + `":1`)
+	}
+	if changed, _ := exchange(t, req, 200, nil, `{"access_token":"T0123456789abcdef"`+many.String()+`}`); len(strings.Fields(changed.Fields)) != 30 {
+		t.Errorf("%d fields are named", len(strings.Fields(changed.Fields)))
+	}
+}

@@ -50,6 +50,9 @@ func (a *answer) token(r *Request) (*Token, *Error) {
 		t.JTI = claims.JTI
 	}
 	t.Scope, t.ScopeSource = a.scope(claims, r, private)
+	if r.KnownShape != "" && r.KnownShape != t.Shape {
+		t.Fields = a.fieldNames(private)
+	}
 	if r.KnownTokenID != "" && t.ID() == r.KnownTokenID {
 		t.Reissued = true
 		t.Notes = append([]Note{NoteReissued}, t.Notes...)
@@ -123,6 +126,28 @@ func (a *answer) scope(claims Claims, r *Request, private *scrubber) (string, Sc
 func (a *answer) shape() string {
 	sum := sha256.Sum256([]byte(strings.Join(slices.Sorted(maps.Keys(a.fields)), "\n")))
 	return hex.EncodeToString(sum[:4])
+}
+
+// fieldNames are the names of the answer's fields, for a person who wants to know what changed: identifiers of a plausible length, at most 30.
+func (a *answer) fieldNames(private *scrubber) string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(a.fields)) {
+		if len(names) < maxFieldNames && isFieldName(name) && !private.finds(name) {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+const (
+	maxFieldNames = 30
+	maxFieldName  = 40 // characters
+)
+
+func isFieldName(name string) bool {
+	return name != "" && len(name) <= maxFieldName && !strings.ContainsFunc(name, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '_' && c != '-' && c != '.'
+	})
 }
 
 // noObject says what a 2xx holds that has no fields.

@@ -43,6 +43,7 @@ type Request struct {
 	MaxLifetime     time.Duration // caps the token's lifetime; 0: only the package's MaxLifetime
 	DefaultLifetime time.Duration // when the answer names none; 0: the package's DefaultLifetime
 	KnownTokenID    string        // fingerprint of the token held now; the same one again is Token.Reissued
+	KnownShape      string        // Token.Shape of the token held now; "": none to compare with
 
 	anonymous bool // Client.Reach: sent without the client's credentials
 }

@@ -24,6 +24,7 @@ type Token struct {
 	JTI         string // the answer's jti, else the JWT's
 	Claims      Claims // of the access token when it is a JWT, unverified; else the zero value
 	Shape       string // first 8 hex digits of the SHA-256 of the answer's sorted field names
+	Fields      string // those names, separated by blanks, when Shape is not Request.KnownShape; without what is no name or holds a secret
 	Reissued    bool   // the same token as Request.KnownTokenID
 	Notes       []Note // what was odd about the answer, see the Note constants
 }
