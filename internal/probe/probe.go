@@ -131,7 +131,9 @@ func (r *run) list(ctx context.Context) error {
 		published[p.Connection] = both
 	}
 	wanted := r.call.wanted()
+	names := make([]string, 0, len(secrets))
 	for _, s := range secrets {
+		names = append(names, s.Connection)
 		if wanted(s.Connection) {
 			r.items = append(r.items, r.item(s, published[s.Connection]))
 		}
@@ -142,7 +144,7 @@ func (r *run) list(ctx context.Context) error {
 			r.orphans++
 		}
 	}
-	r.addUnknown()
+	r.addUnknown(names)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"chaveiro/internal/connection"
+	"chaveiro/internal/provider"
 	"chaveiro/internal/renew"
 )
 
@@ -78,21 +79,25 @@ func (it *item) stateAt(now time.Time, period time.Duration, d renew.Decision) S
 	}
 }
 
-// addUnknown adds a name in the event for which there is no secret.
-func (r *run) addUnknown() {
-	known := make(map[string]bool, len(r.items))
-	ids := make([]string, 0, len(r.items))
-	for _, it := range r.items {
-		known[it.id] = true
-		ids = append(ids, it.id)
-	}
+// addUnknown adds the names in the event for which there is no secret among those listed.
+func (r *run) addUnknown(listed []string) {
 	for _, name := range r.call.Connections {
-		if !known[name] {
-			r.items = append(r.items, item{id: name, state: Missing, fault: fmt.Sprintf(
-				"unknown_connection: no secret %q is listed in %s. Created in another region, or without %q? A new one may take 5 minutes to be listed",
-				clean(r.cfg.SecretPrefix+name), r.cfg.Region, r.cfg.SecretPrefix)})
+		if !slices.Contains(listed, name) {
+			r.items = append(r.items, item{id: name, state: Missing, fault: r.unknownText(name, listed)})
 		}
 	}
+}
+
+func (r *run) unknownText(name string, listed []string) string {
+	prefix := r.cfg.SecretPrefix
+	if strings.HasPrefix(name, prefix) {
+		return fmt.Sprintf("unknown_connection: leave out %q, which every secret's name begins with", prefix)
+	}
+	text := fmt.Sprintf("unknown_connection: no secret %q is listed in %s", prefix+name, r.cfg.Region)
+	if nearest := provider.Closest(name, listed); nearest != "" {
+		return text + fmt.Sprintf("; did you mean %q?", nearest)
+	}
+	return text + fmt.Sprintf(". Created in another region, or without %q? A new one may take 5 minutes to be listed", prefix)
 }
 
 func (r *run) count() Counts {

@@ -1,5 +1,5 @@
 // Package scenario is the specification that runs: each file of testdata says in words which rule it is about and why it is one, sets
-// up a world, and then, step by step, sends the refresher an event or changes the world and says what must be true afterwards. What runs is
+// up a world, and then, step by step, sends the refresher or the healthcheck an event or changes the world and says what must be true afterwards. What runs is
 // the real use case over the real adapters and the real AWS SDK, against awstest and oauthtest in process, in virtual time.
 //
 // [World] is the same set-up for tests in Go, [Play] plays a file. TestCosts plays testdata/outage and prints what each outage costs.
@@ -49,6 +49,7 @@
 //
 //	run [EVENT]                                   EVENT is JSON; without it a sweep
 //	sweeps N every D                              N sweeps; calls and events are those of all, the result is the last one's
+//	check [EVENT]                                 the healthcheck
 //
 // # What is wanted
 //
@@ -58,6 +59,8 @@
 //	refreshed|fresh|reissued|failed|deferred|plan CONNECTION conditions
 //	orphaned CONNECTION…, order plan|failed|deferred|asked CONNECTION…, capacity conditions, health conditions
 //	result JSON                                   the whole result
+//	report conditions                             of a check: status, endpoints, attention, total, and counts, which are 0 when not named
+//	endpoint HOST conditions, attention CONNECTION conditions
 //	error TEXT                                    the function's error
 //	event KIND conditions, none event KIND, notice NAME CONNECTION|- conditions
 //	calls kiwify=2 …, calls none                  of token endpoints; those that are not named are 0

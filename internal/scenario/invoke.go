@@ -11,13 +11,15 @@ import (
 	"time"
 
 	"chaveiro/internal/awstest"
+	"chaveiro/internal/probe"
 	"chaveiro/internal/refresh"
 	"chaveiro/internal/renew"
 	"chaveiro/pkg/oauth"
 )
 
-// Invocation is one invocation of the refresher and everything that came of it.
+// Invocation is one invocation of the refresher or of the healthcheck, and everything that came of it.
 type Invocation struct {
+	Health *probe.Report // of a healthcheck; nil for the refresher
 	Result refresh.Result
 	Err    error           // of the function, or of the event
 	Events []refresh.Event // in the order in which they were observed

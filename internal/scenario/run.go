@@ -127,6 +127,8 @@ func (p *player) line(l line) error {
 		return p.run(l, 1, 0)
 	case "sweeps":
 		return p.sweeps(l)
+	case "check":
+		return p.check(l)
 	}
 	if want, ok := expectations()[l.verb]; ok {
 		p.wanted++

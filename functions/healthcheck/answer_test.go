@@ -1,0 +1,69 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"chaveiro/internal/probe"
+)
+
+func TestWhoAsksByHTTPIsRecognised(t *testing.T) {
+	url, err := os.ReadFile("../../events/healthcheck/url.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for payload, want := range map[string]bool{
+		string(url): true, `{}`: false, `null`: false, ``: false, `[]`: false, `{"probe":"none"}`: false, `{"requestContext":7}`: false,
+		`{"requestContext":{}}`: false, `{"source":"aws.scheduler","detail-type":"Scheduled Event","requestContext":{}}`: false,
+	} {
+		if got := isURLRequest([]byte(payload)); got != want {
+			t.Errorf("%.60s: %v", payload, got)
+		}
+	}
+}
+
+func TestTheAnswerByHTTP(t *testing.T) {
+	for name, c := range map[string]struct {
+		report probe.Report
+		err    error
+		status int
+		body   string
+	}{
+		"healthy":   {probe.Report{Status: probe.Healthy}, nil, 200, `"status":"healthy"`},
+		"degraded":  {probe.Report{Status: probe.Degraded}, nil, 200, `"status":"degraded"`},
+		"unhealthy": {probe.Report{Status: probe.Unhealthy}, nil, 503, `"status":"unhealthy"`},
+		"nothing is known: the reason stays inside": {probe.Report{}, errors.New("User: arn:aws:sts::123456789012:assumed-role/x is not authorized"), 503,
+			`{"error":"the stores could not be listed; the function's log says why","status":"unhealthy"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			raw, err := urlAnswer(c.report, c.err)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got urlResponse
+			if err := json.Unmarshal(raw, &got); err != nil {
+				t.Fatal(err)
+			}
+			if got.StatusCode != c.status || !strings.Contains(got.Body, c.body) || got.Headers["content-type"] != "application/json" || got.Headers["cache-control"] != "no-store" {
+				t.Errorf("%+v", got)
+			}
+			if !json.Valid([]byte(got.Body)) || strings.Contains(got.Body, "arn:") {
+				t.Errorf("body %s", got.Body)
+			}
+		})
+	}
+}
+
+func TestTheAnswerToAnEventIsTheReportOrTheError(t *testing.T) {
+	raw, err := plainAnswer(probe.Report{Status: probe.Unhealthy}, nil)
+	if err != nil || !strings.HasPrefix(string(raw), `{"status":"unhealthy"`) {
+		t.Errorf("%s, %v", raw, err)
+	}
+	failed := errors.New("list secrets: AccessDeniedException")
+	if _, err := plainAnswer(probe.Report{}, failed); !errors.Is(err, failed) {
+		t.Errorf("%v", err)
+	}
+}
