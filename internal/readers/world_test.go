@@ -97,6 +97,10 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		w.serveQuery(rw, r)
 		return
 	}
+	if r.Method == http.MethodGet && r.URL.Path == "/" {
+		w.serveStatus(rw, r)
+		return
+	}
 	if r.Header.Get("X-Amz-Target") == "secretsmanager.CancelRotateSecret" {
 		w.serveCancel(rw, r)
 		return
