@@ -264,9 +264,10 @@ func (s *svg) text(x, y float64, attributes, words string) {
 	s.add(`<text x="%s" y="%s"%s>%s</text>`, figure(x), figure(y), attributes, escape(words))
 }
 
-// figure writes a number with one decimal at most.
+// figure writes a number with one decimal at most. It is rounded to a millionth first, so that one that lies between two decimals, but for what
+// processors make of the last bits, is the same on all of them.
 func figure(v float64) string {
-	text := strconv.FormatFloat(math.Round(v*10)/10, 'f', -1, 64)
+	text := strconv.FormatFloat(math.Round(math.Round(v*1e6)/1e5)/10, 'f', -1, 64)
 	if text == "-0" {
 		return "0"
 	}
