@@ -242,7 +242,7 @@ func (tr trouble) play(t *testing.T, phase time.Duration) {
 	begun := tr.begins(in)
 	in.operate(tr.lasts)
 	mended := tr.mended(in)
-	in.operate(max(tr.rests, 90*time.Minute))
+	in.operate(max(tr.rests, time.Hour))
 
 	raised, ends := promise(t, tr.alarm)
 	s, all := deploy(t, nil), in.values()
