@@ -63,7 +63,7 @@ local: ## the demo's world keeps running, for sam local invoke and the aws comma
 .PHONY: invoke
 invoke: export PORT := $(value PORT)
 invoke: export EVENT := $(value EVENT)
-invoke: ## the function with an event file, against a make local, without Docker; EVENT=events/refresher/schedule.json
+invoke: ## a function with an event file of its own, against a make local, without Docker; EVENT=events/refresher/schedule.json
 	@go build -buildvcs=false -o .build/demo ./cmd/demo
 	@exec .build/demo invoke $${PORT:+-port "$$PORT"} -- "$$EVENT"
 

@@ -196,6 +196,42 @@ func TestVirtualLongestHealth(t *testing.T) {
 	)
 }
 
+// TestVirtualHealthHang: one of ten endpoints takes the request and never answers.
+func TestVirtualHealthHang(t *testing.T) {
+	const endpoints = 10
+	var took time.Duration
+	synctest.Test(t, func(t *testing.T) {
+		account, net := &awstest.World{HistoryLimit: 2}, oauthtest.Network{}
+		for i := range endpoints {
+			p := oauthtest.Generic(oauthtest.Options{Seed: uint64(i)})
+			p.Inject(oauthtest.Latency(providerLatency).Always())
+			if i == endpoints-1 {
+				p.Inject(oauthtest.Hang().Always())
+			}
+			host, prefix := fmt.Sprintf("auth-%d.example.com", i), fmt.Sprintf("p%d", i)
+			net[host] = p
+			must(t, addTenant(account, p, prefix, 0, "https://"+host+p.TokenPath()))
+			publication{provider: "generic", host: host, left: 40 * time.Hour}.write(t, account, connectionID(prefix, 0))
+		}
+		began := time.Now()
+		report, err := checkerOn(t, account, net).Run(t.Context(), probe.Call{})
+		must(t, err)
+		took = time.Since(began)
+		if report.Connections != (probe.Counts{Total: endpoints, Fresh: endpoints}) || len(report.Endpoints) != endpoints {
+			t.Fatalf("%+v, %d endpoints", report.Connections, len(report.Endpoints))
+		}
+		for i, e := range report.Endpoints { // the worst first
+			if want := map[bool]probe.Status{true: probe.Unhealthy, false: probe.Healthy}[i == 0]; e.Status != want {
+				t.Errorf("%+v", e)
+			}
+		}
+	})
+	tell(t, row{
+		Measure: "health while one of ten endpoints hangs", Value: took.Seconds(), Unit: "s",
+		Floor: &floor{10, "one time-out"}, Limit: &limit{Most: 1.1, OfRatio: true},
+	})
+}
+
 func asJSON(t *testing.T, value any) []byte {
 	t.Helper()
 	text, err := json.Marshal(value)
