@@ -159,3 +159,35 @@ func TestTheThresholdsOfTheRunbook(t *testing.T) {
 		}
 	}
 }
+
+// TestTheTablesOfTheRunbooks: every notice that there is has a row in Notices.md, and what AuthFailing.md calls a code is one.
+func TestTheTablesOfTheRunbooks(t *testing.T) {
+	constants := func(file, name string) []string {
+		var all []string
+		for _, m := range regexp.MustCompile(`(?m)^\t`+name+`\w+\s+= "(\w+)"`).FindAllStringSubmatch(read(t, file), -1) {
+			all = append(all, m[1])
+		}
+		if len(all) < 10 {
+			t.Fatalf("%s has %d constants %s", file, len(all), name)
+		}
+		return slices.Sorted(slices.Values(all))
+	}
+	first := func(page string) []string {
+		var all []string
+		for _, row := range regexp.MustCompile("(?m)^\\| (`.*?) \\|").FindAllStringSubmatch(read(t, runbooks+"/"+page+".md"), -1) {
+			for _, m := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(row[1], -1) {
+				all = append(all, m[1])
+			}
+		}
+		return slices.Sorted(slices.Values(all))
+	}
+	if got, want := first("Notices"), constants("internal/refresh/event.go", "Notice"); !slices.Equal(got, want) {
+		t.Errorf("Notices.md has rows of\n%v, and there are\n%v", got, want)
+	}
+	codes := constants("pkg/oauth/codes.go", "Code")
+	for _, code := range first("AuthFailing") {
+		if !slices.Contains(codes, code) {
+			t.Errorf("AuthFailing.md has a row of %q, which is no code", code)
+		}
+	}
+}
