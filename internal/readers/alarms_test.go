@@ -15,7 +15,7 @@ import (
 func alarmCommands() []command {
 	return []command{
 		{
-			text: `aws lambda invoke --function-name chaveiro-healthcheck --cli-binary-format raw-in-base64-out --payload '{}' health.json && cat health.json`,
+			text: `aws lambda invoke --function-name chaveiro-healthcheck --cli-binary-format raw-in-base64-out --payload '{}' out.json && cat out.json`,
 			before: func(w *world) {
 				for name, document := range map[string]string{hotmartShop: w.document(w.hotmart, "a"), kiwifyMain: w.document(w.kiwify, "a")} {
 					_, err := w.aws.PutSecret(secretPrefix+name, document)
@@ -26,7 +26,7 @@ func alarmCommands() []command {
 			run: func(r *run) { r.wantHealth(probe.Healthy, 2) },
 		},
 		{
-			text: `aws lambda invoke --function-name chaveiro-healthcheck --cli-binary-format raw-in-base64-out --payload '{"connections":["kiwify/main"],"probe":"none"}' health.json && cat health.json`,
+			text: `aws lambda invoke --function-name chaveiro-healthcheck --cli-binary-format raw-in-base64-out --payload '{"connections":["kiwify/main"],"probe":"none"}' out.json && cat out.json`,
 			run: func(r *run) {
 				if found := r.wantHealth(probe.Healthy, 1); len(found.Endpoints) != 0 {
 					r.t.Errorf("it asked %v", found.Endpoints)
@@ -48,7 +48,7 @@ func alarmCommands() []command {
 			},
 		},
 		{
-			text:   `curl --silent --aws-sigv4 aws:amz:sa-east-1:lambda --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" --header "x-amz-security-token: $AWS_SESSION_TOKEN" --output health.json --write-out '%{http_code}\n' STATUS-URL`,
+			text:   `curl --silent --aws-sigv4 aws:amz:sa-east-1:lambda --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" --header "x-amz-security-token: $AWS_SESSION_TOKEN" --output out.json --write-out '%{http_code}\n' STATUS-URL`,
 			before: func(w *world) { find(w.t, "curl", "every Linux has a package for it") },
 			fill:   func(w *world) map[string]string { return map[string]string{"STATUS-URL": w.url + "/"} },
 			run:    func(r *run) { r.wantHealth(probe.Healthy, 2) },
@@ -61,10 +61,10 @@ func alarmCommands() []command {
 	}
 }
 
-// wantHealth checks the report that a command has left in health.json.
+// wantHealth checks the report that a command has left in out.json.
 func (r *run) wantHealth(status probe.Status, connections int) probe.Report {
 	r.t.Helper()
-	file := filepath.Join(r.dir, "health.json")
+	file := filepath.Join(r.dir, "out.json")
 	raw, err := os.ReadFile(file)
 	must(r.t, err)
 	must(r.t, os.Remove(file)) // so that the next command cannot be taken for this one

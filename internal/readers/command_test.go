@@ -143,7 +143,7 @@ func connectionCommands() []command {
 		},
 		{text: "aws secretsmanager rotate-secret --secret-id oauth/hotmart/loja-a", run: func(r *run) { r.wantRotated(hotmartShop, "-b") }},
 		{
-			text: `aws lambda invoke --function-name chaveiro-healthcheck --cli-binary-format raw-in-base64-out --payload '{}' health.json && cat health.json`,
+			text: `aws lambda invoke --function-name chaveiro-healthcheck --cli-binary-format raw-in-base64-out --payload '{}' out.json && cat out.json`,
 			run:  func(r *run) { r.wantHealth(probe.Healthy, 2) },
 		},
 		{text: "aws iam create-user --user-name reader-of-tokens", run: func(r *run) { r.wantForm("Action=CreateUser", "UserName=reader-of-tokens") }},
