@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -121,6 +122,7 @@ func TestPicture(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		printed, marks := story(t)
+		readAsThePageDoes(t, printed, marks)
 		args := []string{"-title", "chaveiro: two days of forty connections"}
 		for _, m := range marks {
 			args = append(args, "-mark", m.What+"="+m.From.Format(time.RFC3339)+"/"+m.To.Format(time.RFC3339))
@@ -138,6 +140,38 @@ func TestPicture(t *testing.T) {
 			t.Errorf("docs/dashboard.svg is not what cmd/dashboard draws from what the functions print: %s\nlook at it after: make dashboard", difference(string(kept), drawn.String()))
 		}
 	})
+}
+
+// readAsThePageDoes holds what docs/alarms.md says about the picture against the numbers in it. The marks are A to F.
+func readAsThePageDoes(t *testing.T, printed []byte, marks []mark) {
+	t.Helper()
+	l := newLines()
+	must(t, l.read(bytes.NewReader(printed)))
+	within := func(points []point, m mark) (found []float64) {
+		for _, p := range points {
+			if !p.at.Before(m.From) && p.at.Before(m.To) {
+				found = append(found, p.value)
+			}
+		}
+		return found
+	}
+	all := func(points []point) []float64 { return within(points, mark{From: l.first, To: l.last}) }
+	outage, slow := marks[3], marks[4]
+	say := func(ok bool, what string) {
+		if !ok {
+			t.Errorf("docs/alarms.md says of the picture: %s", what)
+		}
+	}
+	say(slices.Min(all(l.each("MinSecondsToExpiry", least))) > 6*3600, "the runway stays hours away from the alarm")
+	say(slices.Max(within(l.each("RefreshFailed", sum), outage)) == 3, "in the outage three requests a sweep")
+	say(slices.Min(within(l.each("AuthLatency", most), slow)) > 1000, "the provider is slow for an hour")
+	for _, p := range l.each("AuthSuccess", average) {
+		say(p.value == 1 || !p.at.Before(outage.From) && p.at.Before(outage.To), "who did not answer as he should was the provider in D, not the dead pairs")
+	}
+	say(slices.Max(all(l.each("FallbackActive", most))) == 1, "one of the two has a standby")
+	say(sum(all(l.each("Notices", sum))) == 1, "a scope was lost")
+	say(sum(all(l.each("RotationFailed", sum))) == 1, "a bad pair was refused, and then a good one went live")
+	say(slices.Max(all(capacity(l))) < 1, "forty accounts need next to nothing of what may be written")
 }
 
 // difference is the first line that is another.
