@@ -163,11 +163,10 @@ func (a alarm) state(t *testing.T, points []point) string {
 }
 
 // points are the data points at an instant, the newest first.
-func (a alarm) points(t *testing.T, data []datum, now time.Time) []point {
+func (a alarm) points(now time.Time, at func(end time.Time) point) []point {
 	all := make([]point, a.of+a.lookBack)
 	for i := range all {
-		end := now.Add(-time.Duration(i) * a.period)
-		all[i] = a.point(t, data, end.Add(-a.period), end, now)
+		all[i] = at(now.Add(-time.Duration(i) * a.period))
 	}
 	return all
 }
@@ -222,8 +221,19 @@ func (a alarm) changes(t *testing.T, all metrics, made, end time.Time) []change 
 	data := slices.SortedStableFunc(slices.Values(all[a.metric]), func(x, y datum) int { return x.at.Compare(y.at) })
 	var found []change
 	state := "INSUFFICIENT_DATA"
+	known := map[time.Time]point{} // data points that every later instant sees the same
 	for now := made.Add(time.Minute); !now.After(end); now = now.Add(time.Minute) {
-		if next := a.state(t, a.points(t, data, now)); next != state {
+		at := func(end time.Time) point {
+			p, is := known[end]
+			if !is {
+				p = a.point(t, data, end.Add(-a.period), end, now)
+				if a.late == 0 {
+					known[end] = p
+				}
+			}
+			return p
+		}
+		if next := a.state(t, a.points(now, at)); next != state {
 			state = next
 			found = append(found, change{now, state})
 		}
