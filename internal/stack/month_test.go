@@ -48,7 +48,7 @@ func (in *installation) falseAlarms(since time.Time) float64 {
 // TestAHealthyMonthIsSilent: nothing is wrong but that two answers in a hundred take longer than the threshold, by themselves, in a repetition
 // too. Over all ten alarms there is at most one false alarm in five days.
 func TestAHealthyMonthIsSilent(t *testing.T) {
-	length := time.Duration(sizes{short: 12, race: 36, full: 30 * 24}.get()) * time.Hour
+	length := time.Duration(sizes{short: 12, race: 12, full: 30 * 24}.get()) * time.Hour
 	inBubble(t, "two requests in a hundred are slow", func(t *testing.T) {
 		in := install(t, 5*time.Minute)
 		in.connectShop()

@@ -228,7 +228,7 @@ func TestEachAlarmHasATroubleOfItsOwn(t *testing.T) {
 // phases are when a trouble begins, counted from a sweep. The healthcheck runs 137 seconds after each, and up to jitter later.
 func phases() []time.Duration {
 	justAfterACheck := 137*time.Second + jitter
-	if testing.Short() {
+	if testing.Short() || raceDetector {
 		return []time.Duration{justAfterACheck}
 	}
 	return []time.Duration{justAfterACheck, 0, time.Minute, 4*time.Minute + 50*time.Second}

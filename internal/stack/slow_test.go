@@ -56,7 +56,7 @@ func TestThreeChecksOfFiveRing(t *testing.T) {
 
 // TestDeadPairsAreNoOutage: the canaries of tenants whose pairs are dead are asked for every hour, and are refused as they should be.
 func TestDeadPairsAreNoOutage(t *testing.T) {
-	hours := sizes{short: 4, race: 12, full: 72}.get()
+	hours := sizes{short: 4, race: 4, full: 48}.get()
 	for _, dead := range []int{1, 20} {
 		inBubble(t, fmt.Sprintf("%d of them", dead), func(t *testing.T) {
 			in := install(t, 5*time.Minute)
