@@ -96,7 +96,8 @@ func (d *demo) expiredToken(ctx context.Context, seen *health) error {
 	d.expect("unhealthy, and 503 for whoever asks by HTTP: a token expired within the last day", r.Status == probe.Unhealthy && status == http.StatusServiceUnavailable)
 	d.expect("it is one of three, and named, an hour after its end", r.Connections == probe.Counts{Total: 3, Fresh: 2, Expired: 1} && len(r.Attention) == 1 &&
 		needs(r, typo, probe.Expired, -time.Hour))
-	d.expect("the reason is what the refresher wrote down for a person", len(r.Attention) == 1 && r.Attention[0].Reason == d.value(typo, refresh.KindFailure) &&
+	d.expect("the reason begins with its end; the rest is what the refresher wrote down for a person", len(r.Attention) == 1 &&
+		strings.HasPrefix(r.Attention[0].Reason, "expired 20") && strings.HasSuffix(r.Attention[0].Reason, ". "+d.value(typo, refresh.KindFailure)) &&
 		strings.Contains(r.Attention[0].Reason, "refuses this pair"))
 	d.say("\n  Another day later nobody has mended it.")
 	if err := d.world.letTimePass(24*time.Hour, typo); err != nil {

@@ -22,6 +22,8 @@ const (
 	stagger = 100 * time.Millisecond
 	// turn is the time after which another connection, and the next endpoints, take their turn: the period of the healthcheck's schedule.
 	turn = 5 * time.Minute
+	// maxHost is the longest name of a host with its port; what is longer in a record was written by somebody else.
+	maxHost = 253 + len(":65535")
 	// margin is kept free before the Lambda deadline for the report.
 	margin = time.Second
 )
@@ -43,7 +45,7 @@ func (r *run) targets() []*target {
 	for _, it := range r.items {
 		host, id := it.endpoint()
 		p, known := r.cfg.Catalogue.Get(id)
-		if it.state == Paused || host == "" || !known {
+		if it.state == Paused || host == "" || len(host) > maxHost || !known {
 			continue
 		}
 		t := byHost[host]

@@ -300,7 +300,7 @@ func TestTheReportComesBeforeTheDeadline(t *testing.T) {
 	})
 }
 
-// TestWhoIsNotAsked: what only paused connections use, what is orphaned, and a provider that this program does not know.
+// TestWhoIsNotAsked: what only paused connections use, what is orphaned, a provider that this program does not know, and a host that is none.
 func TestWhoIsNotAsked(t *testing.T) {
 	bubble(t, func(w *world) {
 		w.kiwi("kiwify/x", 20*time.Hour)
@@ -310,6 +310,10 @@ func TestWhoIsNotAsked(t *testing.T) {
 		r := w.record("other/x", 20*time.Hour)
 		r.Provider, r.Endpoint = "of-a-newer-version", "auth.example.com"
 		w.token("other/x", r)
+		w.secret("kiwify/y", `"provider":"kiwify"`)
+		r = w.record("kiwify/y", 20*time.Hour)
+		r.Endpoint = strings.Repeat("x", 260)
+		w.token("kiwify/y", r)
 		if r := w.run(`{}`); len(r.Endpoints) != 0 || r.Status != probe.Healthy {
 			t.Errorf("%+v", r)
 		}

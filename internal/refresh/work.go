@@ -137,6 +137,7 @@ func (r *run) tryStandbys(ctx, exchange context.Context, it *item, attempts int,
 			continue
 		}
 		out.published, out.version, out.reissued = second.published, second.version, second.reissued
+		out.attempt, out.latency = second.attempt, second.latency
 		out.raced, out.refused, out.notices = second.raced, second.refused, second.notices
 		return
 	}
