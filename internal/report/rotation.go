@@ -1,7 +1,6 @@
 package report
 
 import (
-	"context"
 	"log/slog"
 
 	"chaveiro/internal/refresh"
@@ -13,7 +12,7 @@ func (r *Run) ObserveRotation(a rotate.Audit) {
 	if a.Kind == rotate.EventAttempt {
 		r.attempted(a.Attempt, attemptOf(a.Connection, a.Provider, a.Endpoint, a.Latency.Total, a.OAuthCode, a.Class))
 	}
-	r.log.LogAttrs(context.Background(), auditLevel(a), string(a.Kind), auditAttrs(a)...)
+	r.tell(auditLevel(a), string(a.Kind), auditAttrs(a)...)
 }
 
 func auditLevel(a rotate.Audit) slog.Level {
@@ -57,10 +56,10 @@ func auditAttrs(a rotate.Audit) []slog.Attr {
 	if a.Critical {
 		attrs = append(attrs, slog.Bool("critical", true))
 	}
-	return append(attrs, attrsOf(refresh.Event{
+	return appendAttrs(attrs, refresh.Event{
 		Provider: a.Provider, Endpoint: a.Endpoint, Class: a.Class, Code: a.OAuthCode, HTTPStatus: a.HTTPStatus, Message: a.Message,
 		Credential: a.Credential, TokenID: a.TokenID, ExpiresAt: a.ExpiresAt, Version: a.Parameter, Attempt: a.Attempt, Latency: a.Latency,
-	})...)
+	})
 }
 
 // RotationDone logs the end of a step and writes its metrics: RotationFailed is 1 for a step that failed, whether or not Secrets Manager's next
@@ -77,5 +76,5 @@ func (r *Run) RotationDone(step rotate.Step, err error) {
 	r.write(l, "")
 	r.writeAttempts(r.attempts, "")
 	r.mu.Unlock()
-	r.log.LogAttrs(context.Background(), level, "step", attrs...)
+	r.tell(level, "step", attrs...)
 }
