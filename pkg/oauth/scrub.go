@@ -35,7 +35,7 @@ type scrubber struct {
 type sought struct {
 	text  string
 	least int                // letters and digits that a text must have to hold a whole form
-	marks []string           // see mayBeIn; nil until they are asked for
+	marks [][]byte           // see mayBeIn; nil until they are asked for
 	made  bool               // the forms are: an answer of success mostly needs none of its token's, and a token is long
 	forms [readings][]string // per reading, in lower case: %2F is also written %2f, and some servers put what they repeat in lower case
 }
