@@ -66,7 +66,7 @@ func (p *parser) secretTexts() []secretText {
 		{"Basic value of the pair", basic(id, secret)},
 		{"Basic value of the pair", basic(url.QueryEscape(id), url.QueryEscape(secret))}, // RFC 6749 section 2.3.1
 	}
-	if stored := strings.TrimRight(basicWord.ReplaceAllString(p.text(fieldBasicToken), ""), "="); stored != "" {
+	if stored := strings.TrimRight(withoutBasicWord(p.text(fieldBasicToken)), "="); stored != "" {
 		all = append(all, secretText{fieldBasicToken, stored})
 	}
 	held := make([]secretText, 0, 3*len(all))
