@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"html"
 	"net/url"
 	"slices"
 	"strings"
@@ -80,7 +79,7 @@ func (o *sought) make() {
 	secret, raw := o.text, []byte(o.text)
 	quoted, _ := json.Marshal(secret) // a string always marshals
 	forms := []string{
-		secret, html.EscapeString(secret), string(bytes.Trim(quoted, `"`)), url.QueryEscape(secret), url.PathEscape(secret),
+		secret, escapeHTML(secret), string(bytes.Trim(quoted, `"`)), url.QueryEscape(secret), url.PathEscape(secret),
 		base64.StdEncoding.EncodeToString(raw), base64.RawStdEncoding.EncodeToString(raw), base64.URLEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw),
 		hex.EncodeToString(raw),
 	}
@@ -276,4 +275,9 @@ func hideOpaque(s string) string {
 
 func isOpaque(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || strings.IndexByte("+/=_-%.", c) >= 0
+}
+
+// escapeHTML is html.EscapeString, without the package's table of two thousand entities.
+func escapeHTML(s string) string {
+	return strings.NewReplacer("&", "&amp;", "'", "&#39;", "<", "&lt;", ">", "&gt;", `"`, "&#34;").Replace(s)
 }
