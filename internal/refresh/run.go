@@ -314,13 +314,12 @@ const (
 // read fetches the documents of the due connections, 20 a call.
 func (r *run) read(ctx context.Context, due []*item) {
 	var wg sync.WaitGroup
-	chunks := slices.Collect(slices.Chunk(due, batch))
-	queue := make(chan []*item, len(chunks))
-	for _, chunk := range chunks {
+	queue := make(chan []*item, len(due)/batch+1)
+	for chunk := range slices.Chunk(due, batch) {
 		queue <- chunk
 	}
 	close(queue)
-	for range min(readers, len(chunks)) { // a goroutine for each chunk would have to grow its stack anew under the SDK's deep calls
+	for range min(readers, len(queue)) { // a goroutine for each chunk would have to grow its stack anew under the SDK's deep calls
 		wg.Go(func() {
 			for chunk := range queue {
 				r.readChunk(ctx, chunk)

@@ -62,13 +62,20 @@ type plainWriter struct {
 	ok bool
 }
 
+// key adds a field's name, and the comma after the field before.
 func (w *plainWriter) key(name string) {
 	if w.b[len(w.b)-1] != '{' {
 		w.b = append(w.b, ',')
 	}
+	w.quote(name)
+	w.b = append(w.b, ':')
+}
+
+func (w *plainWriter) quote(text string) {
+	w.ok = w.ok && isPlain(text)
 	w.b = append(w.b, '"')
-	w.b = append(w.b, name...)
-	w.b = append(w.b, '"', ':')
+	w.b = append(w.b, text...)
+	w.b = append(w.b, '"')
 }
 
 func (w *plainWriter) number(name string, n int64) {
@@ -77,11 +84,8 @@ func (w *plainWriter) number(name string, n int64) {
 }
 
 func (w *plainWriter) text(name, text string) {
-	w.ok = w.ok && isPlain(text)
 	w.key(name)
-	w.b = append(w.b, '"')
-	w.b = append(w.b, text...)
-	w.b = append(w.b, '"')
+	w.quote(text)
 }
 
 func (w *plainWriter) optional(name, text string) {
@@ -92,10 +96,7 @@ func (w *plainWriter) optional(name, text string) {
 
 func (w *plainWriter) instant(name string, t time.Time) {
 	w.ok = w.ok && t.Location() == time.UTC && t.Nanosecond() == 0 && t.Year() >= 0 && t.Year() <= 9999
-	w.key(name)
-	w.b = append(w.b, '"')
-	w.b = t.AppendFormat(w.b, time.RFC3339)
-	w.b = append(w.b, '"')
+	w.text(name, t.Format(time.RFC3339))
 }
 
 // isPlain reports whether a text is its own JSON between quotes.

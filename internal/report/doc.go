@@ -178,47 +178,53 @@ const maxFields = 24
 
 // appendAttrs names the fields of an event as contract.md section 8 lists them; empty ones are left out.
 func appendAttrs(attrs []slog.Attr, ev refresh.Event) []slog.Attr {
-	text := func(key, value string) {
-		if value != "" {
-			attrs = append(attrs, slog.String(key, value))
-		}
-	}
-	number := func(key string, value int64) {
-		if value != 0 {
-			attrs = append(attrs, slog.Int64(key, value))
-		}
-	}
-	when := func(key string, t time.Time) {
-		if !t.IsZero() {
-			attrs = append(attrs, slog.Time(key, t.UTC().Truncate(time.Second)))
-		}
-	}
-	text("connection", ev.Connection)
-	text("provider", ev.Provider)
-	text("endpoint", ev.Endpoint)
-	text("reason", ev.Reason)
-	text("notice", ev.Notice)
-	text("class", string(ev.Class))
-	text("code", ev.Code)
-	number("http_status", int64(ev.HTTPStatus))
-	text("detail", ev.Message)
-	text("stage", ev.Stage)
-	text("credential", ev.Credential)
-	text("jti", ev.JTI)
-	text("token_id", ev.TokenID)
-	text("scope", ev.Scope)
-	when("expires_at", ev.ExpiresAt)
-	when("renew_at", ev.RenewAt)
-	when("next_at", ev.NextAt)
-	number("version", ev.Version)
-	number("attempt", int64(ev.Attempt))
+	f := fields{attrs}
+	f.texts([]field{
+		{"connection", ev.Connection}, {"provider", ev.Provider}, {"endpoint", ev.Endpoint}, {"reason", ev.Reason}, {"notice", ev.Notice},
+		{"class", string(ev.Class)}, {"code", ev.Code},
+	})
+	f.number("http_status", int64(ev.HTTPStatus))
+	f.texts([]field{
+		{"detail", ev.Message}, {"stage", ev.Stage}, {"credential", ev.Credential}, {"jti", ev.JTI}, {"token_id", ev.TokenID}, {"scope", ev.Scope},
+	})
+	f.when("expires_at", ev.ExpiresAt)
+	f.when("renew_at", ev.RenewAt)
+	f.when("next_at", ev.NextAt)
+	f.number("version", ev.Version)
+	f.number("attempt", int64(ev.Attempt))
 	if len(ev.Details) > 0 {
-		attrs = append(attrs, slog.Any("details", ev.Details))
+		f.attrs = append(f.attrs, slog.Any("details", ev.Details))
 	}
 	if ev.Latency.Total > 0 {
-		attrs = append(attrs, latencyAttr(ev.Latency))
+		f.attrs = append(f.attrs, latencyAttr(ev.Latency))
 	}
-	return attrs
+	return f.attrs
+}
+
+// fields gathers attributes, without those that are empty.
+type fields struct{ attrs []slog.Attr }
+
+// field is a text with its key.
+type field struct{ key, value string }
+
+func (f *fields) texts(list []field) {
+	for _, t := range list {
+		if t.value != "" {
+			f.attrs = append(f.attrs, slog.String(t.key, t.value))
+		}
+	}
+}
+
+func (f *fields) number(key string, value int64) {
+	if value != 0 {
+		f.attrs = append(f.attrs, slog.Int64(key, value))
+	}
+}
+
+func (f *fields) when(key string, t time.Time) {
+	if !t.IsZero() {
+		f.attrs = append(f.attrs, slog.Time(key, t.UTC().Truncate(time.Second)))
+	}
 }
 
 // latencyAttr tells where the time went, in milliseconds.

@@ -20,14 +20,8 @@ type handler struct {
 	level slog.Level
 	lines *sync.Pool // *[]byte, of this handler and of those made of it
 
-	fixed  []byte  // attributes of With that are in no group, written
-	groups []group // of WithGroup, the outermost first
-}
-
-// group is one group that WithGroup opened, with the attributes of With in it.
-type group struct {
-	name  string
-	attrs []slog.Attr
+	attrs []slog.Attr // of With
+	fixed []byte      // the same, written
 }
 
 // newHandler returns a handler that leaves out what is below the level.
@@ -44,26 +38,30 @@ func (h *handler) Enabled(_ context.Context, level slog.Level) bool { return lev
 // WithAttrs implements slog.Handler.
 func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	with := *h
-	if n := len(h.groups); n > 0 {
-		with.groups = slices.Clone(h.groups)
-		with.groups[n-1].attrs = slices.Concat(h.groups[n-1].attrs, attrs)
-		return &with
-	}
-	with.fixed = slices.Clone(h.fixed)
-	for _, a := range attrs {
+	with.attrs, with.fixed = slices.Concat(h.attrs, attrs), nil
+	for _, a := range with.attrs {
 		with.fixed = appendAttr(with.fixed, a)
 	}
 	return &with
 }
 
-// WithGroup implements slog.Handler.
+// WithGroup implements slog.Handler. No line has a group around all, so that it is left to slog.JSONHandler.
 func (h *handler) WithGroup(name string) slog.Handler {
-	if name == "" {
-		return h
-	}
-	with := *h
-	with.groups = append(slices.Clone(h.groups), group{name: name})
-	return &with
+	return standardHandler(h.out, h.level).WithAttrs(h.attrs).WithGroup(name)
+}
+
+// standardHandler is the handler of which ours writes the same lines.
+func standardHandler(out io.Writer, level slog.Level) slog.Handler {
+	return slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level, ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+		switch {
+		case len(groups) > 0:
+		case a.Key == slog.TimeKey && a.Value.Kind() == slog.KindTime:
+			return slog.Time("timestamp", a.Value.Time().UTC())
+		case a.Key == slog.MessageKey:
+			a.Key = "message"
+		}
+		return a
+	}})
 }
 
 // maxKept is the capacity in bytes above which the room for a line is not kept for the next.
@@ -88,58 +86,38 @@ func (h *handler) appendLine(b []byte, r *slog.Record) []byte {
 	b = appendText(appendKey(b, slog.LevelKey), r.Level.String())
 	b = appendText(appendKey(b, "message"), r.Message)
 	b = append(b, h.fixed...)
-	b = appendGroups(b, h.groups, r)
+	r.Attrs(func(a slog.Attr) bool {
+		b = appendAttr(b, a)
+		return true
+	})
 	return append(b, '}', '\n')
 }
 
-// appendGroups adds the record's attributes inside of the groups. A group with nothing in it is left out.
-func appendGroups(b []byte, groups []group, r *slog.Record) []byte {
-	if len(groups) == 0 {
-		r.Attrs(func(a slog.Attr) bool {
-			b = appendAttr(b, a)
-			return true
-		})
-		return b
-	}
-	return appendGroup(b, groups[0].name, func(b []byte) []byte {
-		for _, a := range groups[0].attrs {
-			b = appendAttr(b, a)
-		}
-		return appendGroups(b, groups[1:], r)
-	})
-}
-
-// appendGroup adds a group of what inside adds, unless that is nothing.
-func appendGroup(b []byte, name string, inside func([]byte) []byte) []byte {
-	start := len(b)
-	b = append(appendKey(b, name), '{')
-	open := len(b)
-	b = inside(b)
-	if len(b) == open {
-		return b[:start]
-	}
-	return append(b, '}')
-}
-
-// appendAttr adds an attribute. An empty one adds nothing, the attributes of a group without a name stand where it does.
+// appendAttr adds an attribute. An empty one adds nothing, nor does a group of nothing, and the attributes of a group without a name stand where
+// it does.
 func appendAttr(b []byte, a slog.Attr) []byte {
 	v := a.Value.Resolve()
 	if v.Kind() != slog.KindGroup {
-		if a.Key == "" && v.Equal(slog.Value{}) {
+		if a.Key == "" && v.Kind() == slog.KindAny && v.Any() == nil {
 			return b
 		}
 		return appendValue(appendKey(b, a.Key), v)
 	}
-	inside := func(b []byte) []byte {
-		for _, a := range v.Group() {
-			b = appendAttr(b, a)
-		}
-		return b
+	start := len(b)
+	if a.Key != "" {
+		b = append(appendKey(b, a.Key), '{')
 	}
-	if a.Key == "" {
-		return inside(b)
+	open := len(b)
+	for _, inner := range v.Group() {
+		b = appendAttr(b, inner)
 	}
-	return appendGroup(b, a.Key, inside)
+	switch {
+	case len(b) == open:
+		return b[:start]
+	case a.Key != "":
+		b = append(b, '}')
+	}
+	return b
 }
 
 // appendKey adds a key, with a comma in front of it unless it is the first of its object.

@@ -18,29 +18,30 @@ type lastEndpoint struct {
 
 // resolved is an endpoint with the parameters that it was found for.
 type resolved struct {
-	region, endpoint string
-	hasRegion        bool
-	hasEndpoint      bool
-	dualStack, fips  bool
-	answer           smithyendpoints.Endpoint
+	parameters parameters
+	answer     smithyendpoints.Endpoint
+}
+
+// parameters are those of ssm.EndpointParameters by their values. To the rules none is the same as an empty one or false, but for the endpoint
+// and the region.
+type parameters struct {
+	region, endpoint                        string
+	hasRegion, hasEndpoint, dualStack, fips bool
+}
+
+func parametersOf(p ssm.EndpointParameters) parameters {
+	return parameters{aws.ToString(p.Region), aws.ToString(p.Endpoint), p.Region != nil, p.Endpoint != nil, aws.ToBool(p.UseDualStack), aws.ToBool(p.UseFIPS)}
 }
 
 // ResolveEndpoint implements ssm.EndpointResolverV2.
 func (l *lastEndpoint) ResolveEndpoint(ctx context.Context, p ssm.EndpointParameters) (smithyendpoints.Endpoint, error) {
-	if last := l.last.Load(); last != nil && last.isFor(p) {
+	asked := parametersOf(p)
+	if last := l.last.Load(); last != nil && last.parameters == asked {
 		return last.answer, nil
 	}
 	answer, err := l.rules.ResolveEndpoint(ctx, p)
 	if err == nil {
-		l.last.Store(&resolved{
-			region: aws.ToString(p.Region), hasRegion: p.Region != nil, endpoint: aws.ToString(p.Endpoint), hasEndpoint: p.Endpoint != nil,
-			dualStack: aws.ToBool(p.UseDualStack), fips: aws.ToBool(p.UseFIPS), answer: answer,
-		})
+		l.last.Store(&resolved{asked, answer})
 	}
 	return answer, err
-}
-
-func (r *resolved) isFor(p ssm.EndpointParameters) bool {
-	return r.hasRegion == (p.Region != nil) && r.region == aws.ToString(p.Region) && r.hasEndpoint == (p.Endpoint != nil) && r.endpoint == aws.ToString(p.Endpoint) &&
-		r.dualStack == aws.ToBool(p.UseDualStack) && r.fips == aws.ToBool(p.UseFIPS)
 }

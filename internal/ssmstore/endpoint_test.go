@@ -67,7 +67,7 @@ func TestAnEndpointIsFoundOnceForTheSameParameters(t *testing.T) {
 // TestTheParametersOfAnEndpointAreAllCompared: one that a later SDK adds has to be.
 func TestTheParametersOfAnEndpointAreAllCompared(t *testing.T) {
 	if n := reflect.TypeFor[ssm.EndpointParameters]().NumField(); n != 4 {
-		t.Errorf("EndpointParameters has %d fields, isFor compares 4", n)
+		t.Errorf("EndpointParameters has %d fields, parametersOf reads 4", n)
 	}
 }
 
