@@ -13,7 +13,7 @@ import (
 )
 
 // handler writes JSON lines with the names that Lambda's own JSON log format uses, so that its level filter understands them. They are, byte
-// for byte, those of slog.JSONHandler with the names of time and message replaced, for a tenth of its work (docs/adr/0019). Only values that
+// for byte, those of slog.JSONHandler with the names of time and message replaced, for a tenth of its work (docs/adr/0016). Only values that
 // are the same in every notation are written here; whatever else there is, slog.JSONHandler writes. It is safe for concurrent use.
 type handler struct {
 	out   io.Writer // gets each line in one Write
