@@ -45,7 +45,7 @@ RIE  = $(wildcard $(VENV)/lib/python3*/site-packages/samcli/local/rapid/aws-lamb
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## the whole system on this machine, explained step by step; needs Go and make only
@@ -63,7 +63,7 @@ local: ## the demo's world keeps running, for sam local invoke and the aws comma
 .PHONY: invoke
 invoke: export PORT := $(value PORT)
 invoke: export EVENT := $(value EVENT)
-invoke: ## the function with an event file, against a make local, without Docker; EVENT=events/refresher/schedule.json
+invoke: ## a function with an event file of its own, against a make local, without Docker; EVENT=events/refresher/schedule.json
 	@go build -buildvcs=false -o .build/demo ./cmd/demo
 	@exec .build/demo invoke $${PORT:+-port "$$PORT"} -- "$$EVENT"
 
@@ -122,6 +122,11 @@ sam: $(VENV_READY) $(CHECKOV) ## the template and sam: validate, cfn-lint, check
 	@built=$$(mktemp -d "$${TMPDIR:-/tmp}/sam-build.XXXXXX"); trap 'rm -rf "$$built"' EXIT; \
 	scripts/with-build-flags scripts/sam-build-twice '$(VENV)/bin/sam' "$$built"; \
 	scripts/sam-local '$(VENV)/bin/sam' "$$built/one" go test -count=1 -v -run TestSAM ./internal/e2e
+
+.PHONY: dashboard
+dashboard: ## draws docs/dashboard.svg anew, from what the functions print in two virtual days
+	@go test -count=1 -run '^TestPicture$$' ./cmd/dashboard -update
+	@echo 'docs/dashboard.svg is drawn: look at it'
 
 .PHONY: soak
 soak: ## the long run of make test for months, with three seeds and more faults, about an hour; SOAK='-seed 7 -seeds 1'

@@ -13,9 +13,10 @@ import (
 
 // The programs that are built as the function is deployed.
 const (
-	refresherProgram = "functions/refresher"
-	clientsProgram   = "cmd/bench/floor/clients"
-	lambdaProgram    = "cmd/bench/floor/lambda"
+	refresherProgram   = "functions/refresher"
+	healthcheckProgram = "functions/healthcheck"
+	clientsProgram     = "cmd/bench/floor/clients"
+	lambdaProgram      = "cmd/bench/floor/lambda"
 )
 
 // build compiles a main package of this repository for linux with the flags of the deployed binary, once, and returns its path.

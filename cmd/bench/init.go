@@ -66,6 +66,7 @@ func (b *bench) starters(ctx context.Context) ([]starter, error) {
 	field := []starter{
 		{name: "refresher", argv: []string{refresherProgram}, every: 1},
 		{name: "SDK clients alone", argv: []string{clientsProgram}, every: 1},
+		{name: "healthcheck", argv: []string{healthcheckProgram}, every: 2},
 		{name: "aws-lambda-go alone", argv: []string{lambdaProgram}, every: 2},
 	}
 	for i := range field {

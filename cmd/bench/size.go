@@ -39,12 +39,18 @@ func measureSize(ctx context.Context, b *bench) ([]row, error) {
 		if err != nil {
 			return rows, err
 		}
+		health, err := b.sizes(ctx, b.build, healthcheckProgram, arch)
+		if err != nil {
+			return rows, err
+		}
 		name := map[string]string{"arm64": "arm64", "amd64": "x86_64"}[arch]
 		rows = append(rows,
 			row{Measure: "binary, " + name, Value: ours.binary, Unit: "MB", Floor: &floor{least.binary, "SDK clients alone"}, Limit: &limit{Most: maxBinary}},
 			row{Measure: "  beside it: a plain sam build", Value: plain.binary, Unit: "MB", Floor: &floor{least.binary, "SDK clients alone"}},
 			row{Measure: "zip, " + name, Value: ours.zip, Unit: "MB", Floor: &floor{least.zip, "SDK clients alone"}, Limit: &limit{Most: maxZip}},
-			row{Measure: "  beside it: a plain sam build", Value: plain.zip, Unit: "MB", Floor: &floor{least.zip, "SDK clients alone"}})
+			row{Measure: "  beside it: a plain sam build", Value: plain.zip, Unit: "MB", Floor: &floor{least.zip, "SDK clients alone"}},
+			row{Measure: "binary of the healthcheck, " + name, Value: health.binary, Unit: "MB", Floor: &floor{least.binary, "SDK clients alone"}, Limit: &limit{Most: maxBinary}},
+			row{Measure: "zip of the healthcheck, " + name, Value: health.zip, Unit: "MB", Floor: &floor{least.zip, "SDK clients alone"}, Limit: &limit{Most: maxZip}})
 	}
 	return rows, nil
 }

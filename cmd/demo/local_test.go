@@ -206,6 +206,19 @@ func TestInvokeAgainstLocal(t *testing.T) {
 	if err := invoke(mistyped); err == nil || !strings.Contains(err.Error(), "connections") {
 		t.Errorf("a function that fails: %v", err)
 	}
+	for _, event := range []string{healthSchedule, healthURL} {
+		if err := invoke(event); err != nil {
+			t.Fatalf("%v\n%s", err, out.String())
+		}
+	}
+	for _, want := range []string{
+		"functions/healthcheck with " + healthSchedule, `"status": "degraded"`, `"fresh": 2`, `"missing": 1`, `"probe": "reachability"`, "Kiwify refuses this pair",
+		`"statusCode": 200`,
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %s in:\n%s", want, out.String())
+		}
+	}
 
 	l.world.close() // every line is written now
 	text, err := os.ReadFile(printed.Name())
@@ -303,6 +316,9 @@ func TestTheEventSaysWhichFunction(t *testing.T) {
 	t.Chdir(filepath.Join("..", ".."))
 	for file, want := range map[string]string{
 		schedule:                       "refresher",
+		healthSchedule:                 "healthcheck",
+		"./" + healthURL:               "healthcheck",
+		"events/rotator/create.json":   "rotator",
 		"./events/refresher/any.json":  "refresher",
 		"/tmp/an-event-of-mine.json":   "refresher",
 		"events/no-such-function/x.js": "refresher",

@@ -1,9 +1,9 @@
-// Command demo shows the whole system on this machine: the real function binary on a Lambda Runtime API, with stand-ins for AWS's stores and
+// Command demo shows the whole system on this machine: the real functions, each on a Lambda Runtime API, with stand-ins for AWS's stores and
 // for two providers on loopback. It needs nothing but Go.
 //
 //	demo                  tells a story and ends with status 0 only if everything was as it should be (make demo)
 //	demo local            keeps the stand-ins running on fixed ports, for sam local invoke, the aws command line and demo invoke (make local)
-//	demo invoke EVENT     builds the function and invokes it with an event file, against a running demo local (make invoke)
+//	demo invoke EVENT     builds the function that it is for and invokes it with an event file, against a running demo local (make invoke)
 package main
 
 import (

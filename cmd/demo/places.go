@@ -108,6 +108,7 @@ func (m machine) steps() []step {
 			"export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=" + region + " AWS_DEFAULT_REGION=" + region,
 			aws + " ssm get-parameter --name /oauth/" + shop + "/access_token --with-decryption --query Parameter.Value --output text",
 		}, "\n")},
+		step{"ask how all of it is: the runway of every token, and each token endpoint", "make invoke EVENT=" + healthSchedule + port},
 		step{"add a connection, with a pair of which the simulated Hotmart knows; then invoke again",
 			aws + " secretsmanager create-secret --name " + secretPrefix + spare + " --secret-string file://" + m.dir + "/" + spareFile},
 		step{"rotate " + shop + " to a new pair: stage it, start the rotation, and play Secrets Manager's part, which invokes the four steps", strings.Join([]string{

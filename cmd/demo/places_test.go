@@ -104,6 +104,7 @@ func TestTheStepsNameThePort(t *testing.T) {
 	usual := all(machine{port: defaultPort, dir: ".build/local-5610", storesURL: "http://127.0.0.1:5610"})
 	for _, want := range []string{
 		"make invoke EVENT=events/refresher/schedule.json\n",
+		"make invoke EVENT=events/healthcheck/schedule.json\n",
 		"aws --endpoint-url http://127.0.0.1:5610 ssm get-parameter --name /oauth/hotmart/loja-a/access_token --with-decryption --query Parameter.Value --output text\n",
 		"aws --endpoint-url http://127.0.0.1:5610 secretsmanager create-secret --name oauth/hotmart/loja-c --secret-string file://.build/local-5610/hotmart.json\n",
 		"secretsmanager put-secret-value --secret-id oauth/hotmart/loja-a --version-stages CANDIDATE --secret-string file://.build/local-5610/pair.json\n",
@@ -115,7 +116,7 @@ func TestTheStepsNameThePort(t *testing.T) {
 		}
 	}
 	other := all(machine{port: 5700, dir: ".build/local-5700", storesURL: "http://127.0.0.1:5700", ownEnvFile: true})
-	if strings.Count(other, " PORT=5700") != 2 || !strings.Contains(other, "make invoke EVENT=events/refresher/schedule.json PORT=5700\n") || strings.Contains(other, "5610") {
+	if strings.Count(other, " PORT=5700") != 3 || !strings.Contains(other, "make invoke EVENT=events/refresher/schedule.json PORT=5700\n") || strings.Contains(other, "5610") {
 		t.Errorf("with port 5700:\n%s", other)
 	}
 }

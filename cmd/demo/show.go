@@ -16,12 +16,13 @@ import (
 
 // demo tells a person what happens, and remembers whether it was as it should be.
 type demo struct {
-	out      io.Writer
-	now      func() time.Time
-	world    *world
-	function *lambdatest.Function // the refresher
-	rotator  *lambdatest.Function
-	lojaB    credential // the right pair of the connection that was typed wrongly
+	out         io.Writer
+	now         func() time.Time
+	world       *world
+	function    *lambdatest.Function // the refresher
+	rotator     *lambdatest.Function
+	healthcheck *lambdatest.Function
+	lojaB       credential // the right pair of the connection that was typed wrongly
 
 	chapters, checks, wrong int
 }

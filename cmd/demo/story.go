@@ -20,7 +20,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	d.say("Building functions/refresher and functions/rotator as they are deployed (the first time this takes a minute) …")
+	d.say("Building functions/refresher, functions/rotator and functions/healthcheck as they are deployed (the first time this takes a minute) …")
 	if d.world, err = openWorld(ctx); err != nil {
 		return err
 	}
@@ -33,8 +33,12 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer d.rotator.Close()
-	d.say("Running: both functions, each on a Lambda Runtime API of its own; Secrets Manager and SSM, Hotmart and Kiwify as stand-ins on loopback.")
-	for _, chapter := range []func(context.Context) error{d.firstTokens, d.timePasses, d.newPair, d.mended, d.promoted, d.refused, d.rolledBack} {
+	if d.healthcheck, err = startFunction(ctx, "healthcheck", filepath.Join(dir, "healthcheck"), d.world.storesURL); err != nil {
+		return err
+	}
+	defer d.healthcheck.Close()
+	d.say("Running: the three functions, each on a Lambda Runtime API of its own; Secrets Manager and SSM, Hotmart and Kiwify as stand-ins on loopback.")
+	for _, chapter := range []func(context.Context) error{d.firstTokens, d.timePasses, d.newPair, d.mended, d.promoted, d.refused, d.rolledBack, d.inDanger} {
 		if err := chapter(ctx); err != nil {
 			return err
 		}

@@ -24,6 +24,9 @@ const (
 
 	rotateEnglish    = "docs/rotate.md"
 	rotatePortuguese = "docs/rotate.pt-BR.md"
+
+	alarmsEnglish    = "docs/alarms.md"
+	alarmsPortuguese = "docs/alarms.pt-BR.md"
 )
 
 // page is one Markdown file.

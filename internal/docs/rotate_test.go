@@ -31,17 +31,22 @@ func (w *world) rotator() *awstest.Rotator {
 	must(w.t, err)
 	client, err := oauth.New(oauth.Config{Transport: oauthtest.NewNetwork(w.hotmart, w.kiwify)})
 	must(w.t, err)
-	r, err := rotate.New(rotate.Config{
-		Secrets: versions, Publisher: w.refresher, Exchanger: client, Catalogue: catalogue(w.t),
-		SecretPrefix: secretPrefix, Region: awstest.Region, FunctionARN: rotatorARN,
-	})
-	must(w.t, err)
 	return &awstest.Rotator{World: w.aws, Function: rotatorARN, Tries: 1, Invoke: func(ctx context.Context, event []byte) error {
 		ev, err := rotate.ParseEvent(event)
 		if err != nil {
 			return err
 		}
-		return r.Handle(ctx, ev)
+		run := w.run()
+		w.observe = run.Observe
+		defer func() { w.observe = nil }()
+		r, err := rotate.New(rotate.Config{
+			Secrets: versions, Publisher: w.refresher, Exchanger: client, Catalogue: catalogue(w.t),
+			SecretPrefix: secretPrefix, Region: awstest.Region, FunctionARN: rotatorARN, Observe: run.ObserveRotation,
+		})
+		must(w.t, err)
+		err = r.Handle(ctx, ev)
+		run.RotationDone(ev.Step, err)
+		return err
 	}}
 }
 
@@ -111,8 +116,8 @@ func (w *world) stage(text string) {
 	must(w.t, err)
 }
 
-// said plays one row.
-func (r rotation) said(w *world) string {
+// play makes one rotation.
+func (r rotation) play(w *world) *awstest.Rotation {
 	w.t.Helper()
 	live := w.connect(kiwifyMain, w.kiwify)
 	w.invoke(`{}`)
@@ -125,9 +130,16 @@ func (r rotation) said(w *world) string {
 	} else {
 		r.try(w, started)
 	}
+	return started
+}
+
+// said plays one row.
+func (r rotation) said(w *world) string {
+	w.t.Helper()
+	ended := r.play(w)
 	var failed *rotate.Error
-	if !errors.As(started.Err, &failed) || failed.Code != r.code {
-		w.t.Fatalf("it ended with %v, want %s", started.Err, r.code)
+	if !errors.As(ended.Err, &failed) || failed.Code != r.code {
+		w.t.Fatalf("it ended with %v, want %s", ended.Err, r.code)
 	}
 	return "`" + failed.Error() + "`"
 }

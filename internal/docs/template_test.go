@@ -80,14 +80,14 @@ func TestTheReadmesListTheOutputsOfTheTemplate(t *testing.T) {
 	}
 	// The commands among them are the ones of the page, so that what the stack prints is what a person has read.
 	page := squeeze(read(t, english))
-	for _, output := range []string{"AddConnection", "CheckConnection", "StatusQuery"} {
+	for _, output := range []string{"AddConnection", "CheckConnection", "StatusQuery", "CheckHealth"} {
 		_, value, ok := strings.Cut(texts[output], "Value: !Sub >-\n")
 		if !ok {
 			t.Errorf("the output %s is no longer a folded text", output)
 			continue
 		}
 		command := strings.ReplaceAll(squeeze(value), " --region ${AWS::Region}", "") // the page has it from AWS_REGION
-		for variable, is := range map[string]string{"${Prefix}": "oauth", "${RefresherFunction}": "chaveiro-refresher"} {
+		for variable, is := range map[string]string{"${Prefix}": "oauth", "${RefresherFunction}": "chaveiro-refresher", "${HealthcheckFunction}": "chaveiro-healthcheck"} {
 			command = strings.ReplaceAll(command, variable, is)
 		}
 		if !strings.Contains(page, command) {

@@ -15,6 +15,7 @@ import (
 	"chaveiro/internal/awstest"
 	"chaveiro/internal/provider"
 	"chaveiro/internal/refresh"
+	"chaveiro/internal/report"
 	"chaveiro/internal/smsecret"
 	"chaveiro/internal/ssmstore"
 	"chaveiro/pkg/oauth"
@@ -39,6 +40,9 @@ type world struct {
 	aws             *awstest.World
 	hotmart, kiwify *oauthtest.Provider
 	refresher       *refresh.Refresher
+	reporter        *report.Reporter    // what the functions print goes there; nil: nowhere
+	observe         func(refresh.Event) // told what the refresher observes; nil: nobody
+	healthTime      time.Duration       // that the healthcheck has; 0: 2 min
 }
 
 func newWorld(t *testing.T) *world {
@@ -57,6 +61,11 @@ func newWorld(t *testing.T) *world {
 	must(t, err)
 	w.refresher, err = refresh.New(refresh.Config{
 		Secrets: secrets, Parameters: parameters, Exchanger: client, Catalogue: catalogue(t), SecretPrefix: secretPrefix, Region: awstest.Region,
+		Observe: func(ev refresh.Event) {
+			if w.observe != nil {
+				w.observe(ev)
+			}
+		},
 	})
 	must(t, err)
 	return w

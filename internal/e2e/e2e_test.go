@@ -1,5 +1,5 @@
 // Package e2e_test runs the functions as they are deployed, the built bootstrap binaries, through every event of their folder in events: on our
-// own Lambda Runtime API against awstest, and the refresher also under AWS's runtime interface emulator against a moto_server. The providers
+// own Lambda Runtime API against awstest, and the refresher and the healthcheck also under AWS's runtime interface emulator against a moto_server. The providers
 // are oauthtest's, on loopback ports. Nothing of a function is replaced; only the addresses of its environment point here.
 package e2e_test
 
@@ -77,21 +77,26 @@ func TestTheBuiltRefresher(t *testing.T) {
 	})
 }
 
-func TestTheRefresherRefusesToStartWithoutItsEnvironment(t *testing.T) {
+func TestNoFunctionStartsWithoutItsEnvironment(t *testing.T) {
 	t.Parallel()
-	bootstrap, err := lambdatest.Build(t.Context(), "../../functions/refresher", t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := lambdatest.Start(t.Context(), lambdatest.Config{Bootstrap: bootstrap, Env: map[string]string{"MAX_CONCURRENCY": "many"}})
-	if err == nil {
-		f.Close()
-		t.Fatal("it started")
-	}
-	for _, want := range []string{"SECRET_PREFIX", "PARAMETER_PREFIX", "STACK_NAME", `MAX_CONCURRENCY is "many"`} {
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("the error does not name %s:\n%v", want, err)
-		}
+	for _, name := range []string{"refresher", "rotator", "healthcheck"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bootstrap, err := lambdatest.Build(t.Context(), "../../functions/"+name, t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := lambdatest.Start(t.Context(), lambdatest.Config{Bootstrap: bootstrap, Env: map[string]string{"MAX_CONCURRENCY": "many", "LATENCY_THRESHOLD": "fast"}})
+			if err == nil {
+				f.Close()
+				t.Fatal("it started")
+			}
+			for _, want := range []string{name + " cannot start", "SECRET_PREFIX", "PARAMETER_PREFIX", "STACK_NAME", `MAX_CONCURRENCY is "many"`, `LATENCY_THRESHOLD is "fast"`} {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("the error does not name %s:\n%v", want, err)
+				}
+			}
+		})
 	}
 }
 
@@ -251,13 +256,17 @@ func (s *story) mistypedEvent(t *testing.T) {
 	}
 }
 
-func (s *story) allEventsSent(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(eventsDir, "*.json"))
+func (s *story) allEventsSent(t *testing.T) { wantAllSent(t, eventsDir, s.sent) }
+
+// wantAllSent wants every event file of a folder among those that were sent.
+func wantAllSent(t *testing.T, dir string, sent map[string]bool) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no events: %v", err)
 	}
 	for _, file := range files {
-		if !s.sent[filepath.Base(file)] {
+		if !sent[filepath.Base(file)] {
 			t.Errorf("%s was not sent: give it a chapter", filepath.Base(file))
 		}
 	}

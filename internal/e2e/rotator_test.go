@@ -214,17 +214,7 @@ func (s *rotatorStory) refused(t *testing.T) {
 	s.wantToken(t, hotmart, "loja-a-client-2", 2)
 }
 
-func (s *rotatorStory) allSent(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(rotatorEvents, "*.json"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no events: %v", err)
-	}
-	for _, file := range files {
-		if !s.sent[filepath.Base(file)] {
-			t.Errorf("%s was not sent: give it a chapter", filepath.Base(file))
-		}
-	}
-}
+func (s *rotatorStory) allSent(t *testing.T) { wantAllSent(t, rotatorEvents, s.sent) }
 
 func (s *rotatorStory) nothingPrinted(t *testing.T) {
 	logs := s.function.Logs()

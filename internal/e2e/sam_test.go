@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"chaveiro/internal/lambdatest"
+	"chaveiro/internal/probe"
 	"chaveiro/internal/refresh"
 	"chaveiro/internal/renew"
 	"chaveiro/pkg/oauth"
@@ -52,6 +53,11 @@ func TestSAMLocalInvoke(t *testing.T) {
 		{"refresher/schedule.json", s.firstTokens},
 		{"refresher/one-connection.json", s.oneConnection},
 		{"refresher/rejected.json", s.rejectedTooSoon},
+		{"healthcheck/schedule.json", s.health},
+		{"healthcheck/one-connection.json", s.healthOfOne},
+		{"healthcheck/runway-only.json", s.healthWithoutProbe},
+		{"healthcheck/reachability.json and token.json, which mints none", s.healthByProbe},
+		{"healthcheck/url.json", s.healthByURL},
 		{"rotator: create, set, test and finish end with the new pair live and its token published", s.rotation},
 		{"a mistyped event fails, although sam ends with status 0", s.mistyped},
 		{"every event was sent", s.allSent},
@@ -151,17 +157,30 @@ func (s *samStory) invoke(t *testing.T, function, file, stdin string) ([]byte, e
 // send invokes with an event of the project: events/refresher/x.json goes to RefresherFunction.
 func (s *samStory) send(t *testing.T, event string) refresh.Result {
 	t.Helper()
+	var result refresh.Result
+	s.sendInto(t, event, &result)
+	return result
+}
+
+// report is send for the healthcheck.
+func (s *samStory) report(t *testing.T, event string) probe.Report {
+	t.Helper()
+	var r probe.Report
+	s.sendInto(t, event, &r)
+	return r
+}
+
+func (s *samStory) sendInto(t *testing.T, event string, result any) {
+	t.Helper()
 	s.sent[event] = true
 	folder := filepath.Dir(event)
 	answer, err := s.invoke(t, strings.ToUpper(folder[:1])+folder[1:]+"Function", filepath.Join("events", event), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var result refresh.Result
-	if err := json.Unmarshal(answer, &result); err != nil {
+	if err := json.Unmarshal(answer, result); err != nil {
 		t.Fatalf("the answer is no result: %v", err)
 	}
-	return result
 }
 
 func (s *samStory) dryRun(t *testing.T) {
@@ -252,6 +271,59 @@ func (s *samStory) rejectedTooSoon(t *testing.T) {
 	r := s.send(t, "refresher/rejected.json")
 	if len(r.Fresh) != 1 || !strings.HasPrefix(r.Fresh[0].Reason, "minted_recently") {
 		t.Errorf("fresh %+v", r.Fresh)
+	}
+}
+
+func (s *samStory) health(t *testing.T) {
+	r := s.report(t, "healthcheck/schedule.json")
+	wantReport(t, r, probe.Degraded, probe.Counts{Total: 3, Fresh: 2, Missing: 1})
+	s.wantEndpoints(t, r, "hotmart", "kiwify")
+	if len(r.Attention) != 1 || r.Attention[0].Connection != typo || r.Attention[0].Reason != s.stores.parameter(t, typo, refresh.KindFailure).value {
+		t.Errorf("attention %+v", r.Attention)
+	}
+}
+
+func (s *samStory) healthOfOne(t *testing.T) {
+	r := s.report(t, "healthcheck/one-connection.json")
+	wantReport(t, r, probe.Healthy, probe.Counts{Total: 1, Fresh: 1})
+	s.wantEndpoints(t, r, "hotmart")
+}
+
+func (s *samStory) healthWithoutProbe(t *testing.T) {
+	r := s.report(t, "healthcheck/runway-only.json")
+	wantReport(t, r, probe.Degraded, probe.Counts{Total: 3, Fresh: 2, Missing: 1})
+	s.wantEndpoints(t, r)
+}
+
+func (s *samStory) healthByProbe(t *testing.T) {
+	for _, event := range []string{"healthcheck/reachability.json", "healthcheck/token.json"} {
+		s.wantEndpoints(t, s.report(t, event), "hotmart", "kiwify")
+	}
+}
+
+func (s *samStory) healthByURL(t *testing.T) {
+	var answer struct {
+		StatusCode int
+		Body       string
+	}
+	s.sendInto(t, "healthcheck/url.json", &answer)
+	var r probe.Report
+	if err := json.Unmarshal([]byte(answer.Body), &r); err != nil || answer.StatusCode != 200 {
+		t.Fatalf("status %d, %v", answer.StatusCode, err)
+	}
+	wantReport(t, r, probe.Degraded, probe.Counts{Total: 3, Fresh: 2, Missing: 1})
+	s.wantEndpoints(t, r, "hotmart", "kiwify")
+}
+
+// wantEndpoints wants that these endpoints, as make local stored them, refused the function in its container as they should.
+func (s *samStory) wantEndpoints(t *testing.T, r probe.Report, providers ...string) {
+	t.Helper()
+	wantEndpoints(t, r, providers...)
+	for _, e := range r.Endpoints {
+		port := s.local.port + map[string]int{"hotmart": 1, "kiwify": 2}[e.Provider]
+		if e.Status != probe.Healthy || !strings.HasSuffix(e.Host, fmt.Sprintf(":%d", port)) {
+			t.Errorf("%+v", e)
+		}
 	}
 }
 

@@ -196,6 +196,8 @@ func (it *item) reason(r *run, words string) string {
 	switch words = clean(words); {
 	case it.fault != "":
 		return clean(it.fault)
+	case it.failed && words != "" && it.state == Expired: // the words are of a time when the token may still have lived
+		return clean("expired " + stamp(f.Record.ExpiresAt) + ". " + words)
 	case it.failed && words != "":
 		return words
 	case it.failed && f.Failure == nil:

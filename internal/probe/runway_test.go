@@ -50,7 +50,7 @@ func TestTheStateOfAConnectionIsTheFirstThatFits(t *testing.T) {
 			want:  probe.Expired, counts: probe.Counts{Expired: 1}, status: probe.Degraded, left: -86400},
 		"expired and failing": {
 			world: func(w *world) { w.kiwi("kiwify/x", -time.Hour); w.failure("kiwify/x", sentence, 13*time.Hour) },
-			want:  probe.Expired, counts: probe.Counts{Expired: 1}, status: probe.Unhealthy, words: sentence, left: -3600},
+			want:  probe.Expired, counts: probe.Counts{Expired: 1}, status: probe.Unhealthy, words: "expired 2000-01-30T23:00:00Z. " + sentence, left: -3600},
 		"failing, with a token that lives": {
 			world: func(w *world) { w.kiwi("kiwify/x", 5*time.Hour); w.failure("kiwify/x", sentence, time.Hour) },
 			want:  probe.Failing, counts: probe.Counts{Failing: 1}, status: probe.Degraded, words: sentence, left: 18000},

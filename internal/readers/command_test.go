@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"chaveiro/internal/awstest"
+	"chaveiro/internal/probe"
 )
 
 // command is one line of a page's console blocks and how it is tested. Exactly one of run, validate and left says it.
@@ -35,6 +36,7 @@ func commands() map[string][]command {
 	return map[string][]command{
 		readme: slices.Concat(deployCommands(), tryCommands(), connectionCommands(), removeCommands()),
 		rotate: slices.Concat(plainCommands(), stagedCommands(), leakedCommands()),
+		alarms: alarmCommands(),
 	}
 }
 
@@ -140,6 +142,10 @@ func connectionCommands() []command {
 			run:    func(r *run) { r.wantStaged(hotmartShop, "-a", "-b") },
 		},
 		{text: "aws secretsmanager rotate-secret --secret-id oauth/hotmart/loja-a", run: func(r *run) { r.wantRotated(hotmartShop, "-b") }},
+		{
+			text: `aws lambda invoke --function-name chaveiro-healthcheck --cli-binary-format raw-in-base64-out --payload '{}' out.json && cat out.json`,
+			run:  func(r *run) { r.wantHealth(probe.Healthy, 2) },
+		},
 		{text: "aws iam create-user --user-name reader-of-tokens", run: func(r *run) { r.wantForm("Action=CreateUser", "UserName=reader-of-tokens") }},
 		{
 			text: "aws iam attach-user-policy --user-name reader-of-tokens --policy-arn arn:aws:iam::123456789012:policy/chaveiro-ReadTokensPolicy-…",

@@ -1,4 +1,4 @@
-// Package readers_test runs what README.md and docs/rotate.md show a person: every snippet that reads a token, in its own language, and every
+// Package readers_test runs what README.md, docs/rotate.md and docs/alarms.md show a person: every snippet that reads a token, in its own language, and every
 // command, with the real AWS command line, against awstest on a port, the real refresher and the real rotator. What cannot be run is named in
 // a table with the reason, and checked as far as it can be.
 //
@@ -17,6 +17,7 @@ const (
 	root   = "../.."
 	readme = "README.md"
 	rotate = "docs/rotate.md"
+	alarms = "docs/alarms.md"
 )
 
 // block is one fenced block of the page.

@@ -19,11 +19,12 @@ import (
 // rotatorARN is the function that the pages name.
 const rotatorARN = "arn:aws:lambda:" + awstest.Region + ":" + awstest.Account + ":function:chaveiro-rotator"
 
-// stackAnswer is CloudFormation's to DescribeStacks (API version 2010-05-15), with the one output that a page asks for and one that it does not.
+// stackAnswer is CloudFormation's to DescribeStacks (API version 2010-05-15), with the two outputs that pages ask for and one that none does.
 const stackAnswer = `<DescribeStacksResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><DescribeStacksResult><Stacks><member>
 <StackName>%s</StackName><StackStatus>CREATE_COMPLETE</StackStatus><CreationTime>2026-01-02T03:00:00Z</CreationTime><Outputs>
 <member><OutputKey>RefresherName</OutputKey><OutputValue>chaveiro-refresher</OutputValue></member>
 <member><OutputKey>RotatorArn</OutputKey><OutputValue>%s</OutputValue></member>
+<member><OutputKey>StatusUrl</OutputKey><OutputValue>https://abcdefghijklmnopqrstuvwxyz012345.lambda-url.sa-east-1.on.aws/</OutputValue></member>
 </Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>`
 
 // newDriver is Secrets Manager's part of a rotation. What arrives as RotateSecret at the port makes the empty version; the driver then invokes

@@ -43,10 +43,15 @@ func wantParameters(t *testing.T, overrides ...string) {
 			t.Errorf("template.yaml has no parameter %s", name)
 			continue
 		}
-		m := regexp.MustCompile(`AllowedPattern: '([^']+)'`).FindStringSubmatch(body)
-		if m == nil || !regexp.MustCompile(m[1]).MatchString(value) {
-			t.Errorf("template.yaml does not take %s", o)
+		if next := regexp.MustCompile(`(?m)^  \w`).FindStringIndex(body); next != nil {
+			body = body[:next[0]]
 		}
+		pattern := regexp.MustCompile(`AllowedPattern: '([^']+)'`).FindStringSubmatch(body)
+		values := regexp.MustCompile(`AllowedValues: \[([^\]]+)\]`).FindStringSubmatch(body)
+		if pattern != nil && regexp.MustCompile(pattern[1]).MatchString(value) || values != nil && slices.Contains(strings.Split(values[1], ", "), "'"+value+"'") {
+			continue
+		}
+		t.Errorf("template.yaml does not take %s", o)
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"chaveiro/internal/awstest"
+	"chaveiro/internal/probe"
 	"chaveiro/internal/provider"
 	"chaveiro/internal/refresh"
 	"chaveiro/internal/renew"
@@ -34,12 +35,13 @@ const (
 	secretPrefix    = "oauth/"
 	parameterPrefix = "/oauth"
 	functionName    = "chaveiro-refresher"
+	healthName      = "chaveiro-healthcheck"
 	hotmartShop     = "hotmart/loja-a"
 	kiwifyMain      = "kiwify/main"
 )
 
 // world is one installation: both stores and the Lambda API on one loopback port, as AWS_ENDPOINT_URL tells every AWS SDK, the real
-// refresher, and two providers in process.
+// refresher and healthcheck, and two providers in process.
 type world struct {
 	t               *testing.T
 	aws             *awstest.World
@@ -47,11 +49,12 @@ type world struct {
 	dir             string // where a person types; empty at first
 	hotmart, kiwify *oauthtest.Provider
 	refresher       *refresh.Refresher
+	checker         *probe.Checker
 	driver          *awstest.Rotator // plays Secrets Manager, with the real rotator
 	cli             string           // major version of the AWS command line, once it is known
 
 	mu     sync.Mutex
-	events []string     // that the function was invoked with
+	events []string     // that the refresher was invoked with
 	forms  []url.Values // what the services that have stand-ins here were asked
 }
 
@@ -73,6 +76,10 @@ func newWorld(t *testing.T) *world {
 		SecretPrefix: secretPrefix, Region: awstest.Region, MaxWritesPerSecond: 1000,
 	})
 	must(t, err)
+	w.checker, err = probe.New(probe.Config{
+		Secrets: secrets.Reader(), Parameters: parameters.Reader(), Asker: client, Catalogue: catalogue, SecretPrefix: secretPrefix, Region: awstest.Region,
+	})
+	must(t, err)
 	w.driver = w.newDriver(client, catalogue)
 	server := httptest.NewServer(w)
 	t.Cleanup(server.Close)
@@ -88,6 +95,10 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
 		w.serveQuery(rw, r)
+		return
+	}
+	if r.Method == http.MethodGet && r.URL.Path == "/" {
+		w.serveStatus(rw, r)
 		return
 	}
 	if r.Header.Get("X-Amz-Target") == "secretsmanager.CancelRotateSecret" {
@@ -142,10 +153,11 @@ func (w *world) lastForm() url.Values {
 	return w.forms[len(w.forms)-1]
 }
 
-// serveLambda stands in for the operation Invoke of Lambda's API (version 2015-03-31): it hands the payload to the refresher and answers
-// with its result, or with a function error.
+// serveLambda stands in for the operation Invoke of Lambda's API (version 2015-03-31): it hands the payload to the refresher or to the
+// healthcheck and answers with its result, or with a function error.
 func (w *world) serveLambda(rw http.ResponseWriter, r *http.Request, name string) {
-	if name != functionName {
+	run := map[string]func(context.Context, []byte) ([]byte, error){functionName: w.run, healthName: w.health}[name]
+	if run == nil {
 		rw.Header().Set("X-Amzn-Errortype", "ResourceNotFoundException")
 		http.Error(rw, `{"Message":"Function not found: `+name+`"}`, http.StatusNotFound)
 		return
@@ -155,12 +167,14 @@ func (w *world) serveLambda(rw http.ResponseWriter, r *http.Request, name string
 		http.Error(rw, "", http.StatusBadRequest)
 		return
 	}
-	w.mu.Lock()
-	w.events = append(w.events, string(payload))
-	w.mu.Unlock()
+	if name == functionName {
+		w.mu.Lock()
+		w.events = append(w.events, string(payload))
+		w.mu.Unlock()
+	}
 	rw.Header().Set("Content-Type", "application/json")
 	rw.Header().Set("X-Amz-Executed-Version", "$LATEST")
-	result, err := w.run(r.Context(), payload)
+	result, err := run(r.Context(), payload)
 	if err != nil {
 		rw.Header().Set("X-Amz-Function-Error", "Unhandled")
 		result, err = json.Marshal(map[string]string{"errorType": "errorString", "errorMessage": err.Error()})
@@ -184,6 +198,21 @@ func (w *world) run(ctx context.Context, event []byte) ([]byte, error) {
 	return json.Marshal(result)
 }
 
+// health is what functions/healthcheck answers to an event that is no HTTP request.
+func (w *world) health(ctx context.Context, event []byte) ([]byte, error) {
+	call, err := probe.ParseCall(event)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	found, err := w.checker.Run(ctx, call)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(found)
+}
+
 // sweep runs the refresher as the schedule does.
 func (w *world) sweep() {
 	w.t.Helper()
@@ -196,7 +225,7 @@ func (w *world) sweep() {
 	}
 }
 
-// invocations are the events of the function so far.
+// invocations are the events of the refresher so far.
 func (w *world) invocations() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

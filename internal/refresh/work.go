@@ -143,6 +143,7 @@ func (r *run) tryStandbys(writing, exchange context.Context, it *item, attempts 
 			continue
 		}
 		out.published, out.version, out.reissued = second.published, second.version, second.reissued
+		out.attempt, out.latency = second.attempt, second.latency
 		out.raced, out.refused, out.notices = second.raced, second.refused, second.notices
 		return
 	}

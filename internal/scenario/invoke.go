@@ -60,6 +60,9 @@ func (w *World) Run(ctx context.Context, event string) Invocation {
 	in.Took = w.Now().Sub(in.Began)
 	in.count(w, calls, ops)
 	in.check(w, alone())
+	for _, tell := range w.told {
+		tell(in)
+	}
 	return in
 }
 

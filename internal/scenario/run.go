@@ -37,8 +37,9 @@ type player struct {
 }
 
 // Play plays a scenario and returns what its cost lines say. It must be called inside a testing/synctest bubble. The error joins everything
-// that is not as the scenario says, each with file and line; a step that went wrong does not keep the next from being played.
-func Play(ctx context.Context, name string, data []byte) ([]Cost, error) {
+// that is not as the scenario says, each with file and line; a step that went wrong does not keep the next from being played. Told gets each
+// invocation of the refresher.
+func Play(ctx context.Context, name string, data []byte, told ...func(Invocation)) ([]Cost, error) {
 	s, err := parse(name, data)
 	if err != nil {
 		return nil, err
@@ -48,6 +49,7 @@ func Play(ctx context.Context, name string, data []byte) ([]Cost, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.told = told
 	p := &player{ctx: ctx, w: w}
 	w.AWS.OnCall(p.called("before"))
 	w.AWS.AfterCall(p.called("after"))

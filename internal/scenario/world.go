@@ -53,7 +53,8 @@ type World struct {
 	secrets   *smsecret.Store
 	params    *ssmstore.Store
 
-	now func() time.Time
+	now  func() time.Time
+	told []func(Invocation)
 
 	mu       sync.Mutex
 	tokens   map[string]string             // token text -> its name, client/number

@@ -81,8 +81,7 @@ func numbers(t *testing.T, raw json.RawMessage) []float64 {
 
 // alarm is one alarm of the template.
 type alarm struct {
-	metric     string   // as metricKey writes it; the first of terms
-	terms      []string // metrics whose values are added up: one, but for an alarm on an expression
+	metric     string // as metricKey writes it
 	statistic  string
 	comparison string
 	threshold  float64
@@ -103,58 +102,22 @@ func (s *stack) alarm(id string) alarm {
 		of: int(s.number(p["EvaluationPeriods"])), needed: int(s.number(p["DatapointsToAlarm"])),
 	}
 	if p["Metrics"] != nil {
-		s.sum(id, list(p["Metrics"]), &a)
-	} else {
-		a.terms, a.statistic, a.period = []string{s.metric(p)}, text(p["Statistic"]), time.Duration(s.number(p["Period"]))*time.Second
+		s.t.Fatalf("%s is an alarm on an expression, which costs as much as alarms on all its metrics, and is not modelled", id)
 	}
-	a.metric = a.terms[0]
+	a.metric, a.statistic, a.period = s.metric(p), text(p["Statistic"]), time.Duration(s.number(p["Period"]))*time.Second
 	if a.period <= 0 || a.period%time.Minute != 0 || a.of < 1 || a.needed < 1 || a.needed > a.of || time.Duration(a.of)*a.period > 24*time.Hour {
 		s.t.Errorf("%s: %d of %d periods of %v", id, a.needed, a.of, a.period)
 	}
 	return a
 }
 
-// metric is the key of what an alarm, or a metric in one, names.
+// metric is the key of what an alarm watches.
 func (s *stack) metric(p any) string {
 	dimensions := map[string]string{}
 	for _, d := range list(at(p, "Dimensions")) {
 		dimensions[text(at(d, "Name"))] = text(at(d, "Value"))
 	}
 	return metricKey(text(at(p, "Namespace")), text(at(p, "MetricName")), dimensions)
-}
-
-// sum reads an alarm on an expression that adds up sums: the only kind that the template has. In such an expression a missing value counts as
-// 0 (CloudWatch user guide, "Basic arithmetic functions", read 2026-11-22), and where none of them has a value there is none. So it is the sum
-// of all their values.
-func (s *stack) sum(id string, queries []any, a *alarm) {
-	s.t.Helper()
-	byID := map[string]any{}
-	var ids []string
-	for _, q := range queries {
-		if expression := text(at(q, "Expression")); expression != "" {
-			if ids != nil || text(at(q, "ReturnData")) == "false" {
-				s.t.Fatalf("%s: one expression has to be the alarm's", id)
-			}
-			ids = strings.Split(expression, " + ")
-			continue
-		}
-		if text(at(q, "ReturnData")) != "false" {
-			s.t.Errorf("%s: %v is returned beside the expression", id, at(q, "Id"))
-		}
-		byID[text(at(q, "Id"))] = at(q, "MetricStat")
-	}
-	if len(ids) != len(byID) || len(ids) == 0 {
-		s.t.Fatalf("%s adds up %q, and its metrics are %v", id, ids, byID)
-	}
-	for _, term := range ids {
-		m := byID[term]
-		a.terms = append(a.terms, s.metric(at(m, "Metric")))
-		period := time.Duration(s.number(at(m, "Period"))) * time.Second
-		if stat := text(at(m, "Stat")); stat != "Sum" || a.period != 0 && a.period != period {
-			s.t.Errorf("%s: %s is a %s over %v", id, term, stat, period)
-		}
-		a.statistic, a.period = "Sum", period
-	}
 }
 
 func (s *stack) number(v any) float64 {
@@ -201,7 +164,6 @@ func (a alarm) state(t *testing.T, points []point) string {
 
 // points are the data points at an instant, the newest first.
 func (a alarm) points(t *testing.T, data []datum, now time.Time) []point {
-	t.Helper()
 	all := make([]point, a.of+a.lookBack)
 	for i := range all {
 		end := now.Add(-time.Duration(i) * a.period)
@@ -212,7 +174,6 @@ func (a alarm) points(t *testing.T, data []datum, now time.Time) []point {
 
 // point is the data point from one instant to another, as it is seen at now.
 func (a alarm) point(t *testing.T, data []datum, from, to, now time.Time) point {
-	t.Helper()
 	i, _ := slices.BinarySearchFunc(data, from, func(d datum, at time.Time) int { return d.at.Compare(at) })
 	var values []float64
 	for ; i < len(data) && data[i].at.Before(to); i++ {
@@ -258,11 +219,7 @@ type change struct {
 // changes evaluates the alarm every minute from its making to an end. It begins in INSUFFICIENT_DATA.
 func (a alarm) changes(t *testing.T, all metrics, made, end time.Time) []change {
 	t.Helper()
-	var data []datum
-	for _, term := range a.terms {
-		data = append(data, all[term]...)
-	}
-	slices.SortStableFunc(data, func(x, y datum) int { return x.at.Compare(y.at) })
+	data := slices.SortedStableFunc(slices.Values(all[a.metric]), func(x, y datum) int { return x.at.Compare(y.at) })
 	var found []change
 	state := "INSUFFICIENT_DATA"
 	for now := made.Add(time.Minute); !now.After(end); now = now.Add(time.Minute) {

@@ -17,6 +17,7 @@ import (
 
 	"chaveiro/internal/awstest"
 	"chaveiro/internal/lambdatest"
+	"chaveiro/internal/probe"
 	"chaveiro/internal/refresh"
 	"chaveiro/internal/scenario"
 )
@@ -139,8 +140,10 @@ func TestRunsCannotOverlap(t *testing.T) {
 		if got := at(function, "Events", "Sweep", "Properties", "ScheduleExpression"); got != "rate("+minutes+unit {
 			t.Errorf("every %v the schedule is %v", period, got)
 		}
-		if a := s.alarm("TokenInDanger"); a.period != period {
-			t.Errorf("every %v TokenInDanger counts in %v", period, a.period)
+		for _, id := range []string{"TokenInDanger", "RenewalOverdue", "ConnectionsFailing", "FallbackActive"} {
+			if a := s.alarm(id); a.period != period {
+				t.Errorf("every %v %s counts in %v", period, id, a.period)
+			}
 		}
 		if a := s.alarm("RefresherSilent"); time.Duration(a.of)*a.period != 3*period || a.needed != a.of {
 			t.Errorf("every %v RefresherSilent waits for %d of %d of %v", period, a.needed, a.of, a.period)
@@ -161,41 +164,62 @@ func TestReservedConcurrencyIsOffAtFirst(t *testing.T) {
 func TestBothWaysOfLosingARunEndInTheQueue(t *testing.T) {
 	s := deploy(t, nil)
 	queue := s.attribute("DeadLetterQueue", "Arn")
-	function := s.properties("RefresherFunction")
-	if got := at(function, "Events", "Sweep", "Properties", "DeadLetterConfig", "Arn"); got != queue {
-		t.Errorf("what the scheduler cannot deliver goes to %v", got)
+	understands := map[string]func([]byte) error{
+		"RefresherFunction/Sweep":   func(event []byte) error { _, err := refresh.ParseCall(event); return err },
+		"HealthcheckFunction/Check": func(event []byte) error { _, err := probe.ParseCall(event); return err },
 	}
-	invoke := mapping(function["EventInvokeConfig"])
-	if got := at(invoke, "DestinationConfig", "OnFailure", "Destination"); got != queue {
-		t.Errorf("runs that fail go to %v", got)
+	scheduled := 0
+	for _, id := range s.ofType("AWS::Serverless::Function") {
+		function := s.properties(id)
+		for event, e := range mapping(function["Events"]) {
+			scheduled++
+			schedule := mapping(at(e, "Properties"))
+			if at(e, "Type") != "ScheduleV2" || understands[id+"/"+event] == nil {
+				t.Fatalf("%s/%s is not known here: %v", id, event, e)
+			}
+			if got := at(schedule, "DeadLetterConfig", "Arn"); got != queue {
+				t.Errorf("%s: what the scheduler cannot deliver goes to %v", id, got)
+			}
+			if retry := mapping(schedule["RetryPolicy"]); retry["MaximumRetryAttempts"] != 2 || retry["MaximumEventAgeInSeconds"] != 120 {
+				t.Errorf("%s: the scheduler tries %v", id, retry)
+			}
+			invoke := mapping(function["EventInvokeConfig"])
+			if got := at(invoke, "DestinationConfig", "OnFailure", "Destination"); got != queue {
+				t.Errorf("%s: runs that fail go to %v", id, got)
+			}
+			if invoke["MaximumRetryAttempts"] != 0 || invoke["MaximumEventAgeInSeconds"] != 60 {
+				t.Errorf("%s: the next run is the retry, and here is %v", id, invoke)
+			}
+			if text(schedule["OmitName"]) != "true" || at(schedule, "FlexibleTimeWindow", "Mode") != "OFF" || schedule["Input"] != "{}" {
+				t.Errorf("%s: the schedule is %v", id, schedule)
+			}
+			if schedule["RoleArn"] != s.attribute("ScheduleRole", "Arn") {
+				t.Errorf("%s: the schedule's role is %v", id, schedule["RoleArn"])
+			}
+			if err := understands[id+"/"+event]([]byte(text(schedule["Input"]))); err != nil {
+				t.Error(err)
+			}
+		}
 	}
-	if invoke["MaximumRetryAttempts"] != 0 || invoke["MaximumEventAgeInSeconds"] != 60 {
-		t.Errorf("the next sweep is the retry, and here is %v", invoke)
+	if scheduled != len(understands) {
+		t.Errorf("%d schedules", scheduled)
 	}
-	schedule := mapping(at(function, "Events", "Sweep", "Properties"))
-	if text(schedule["OmitName"]) != "true" || at(schedule, "FlexibleTimeWindow", "Mode") != "OFF" || schedule["Input"] != "{}" {
-		t.Errorf("the schedule is %v", schedule)
-	}
-	if !strings.Contains(read(t, "template.yaml"), "Mode: 'OFF'") {
+	if quoted := strings.Count(read(t, "template.yaml"), "Mode: 'OFF'"); quoted != scheduled {
 		t.Error("OFF needs quotation marks: SAM reads YAML 1.1, where it is a boolean")
-	}
-	if schedule["RoleArn"] != s.attribute("ScheduleRole", "Arn") {
-		t.Errorf("the schedule's role is %v", schedule["RoleArn"])
-	}
-	if _, err := refresh.ParseCall([]byte(text(schedule["Input"]))); err != nil {
-		t.Error(err)
 	}
 }
 
 func TestMetricsPassEveryLogLevel(t *testing.T) {
 	for _, level := range texts(at(readTemplate(t).parameters()["LogLevel"], "AllowedValues")) {
 		s := deploy(t, map[string]string{"LogLevel": level})
-		function := s.properties("RefresherFunction")
-		if got := at(function, "LoggingConfig", "ApplicationLogLevel"); got != "DEBUG" {
-			t.Errorf("%s: Lambda drops what is below %v, and metrics are of level INFO", level, got)
-		}
-		if got := at(function, "Environment", "Variables", "LOG_LEVEL"); got != level {
-			t.Errorf("%s: the function is told %v", level, got)
+		for _, id := range s.ofType("AWS::Serverless::Function") {
+			function := s.properties(id)
+			if got := at(function, "LoggingConfig", "ApplicationLogLevel"); got != "DEBUG" {
+				t.Errorf("%s, %s: Lambda drops what is below %v, and metrics are of level INFO", id, level, got)
+			}
+			if got := at(function, "Environment", "Variables", "LOG_LEVEL"); got != level {
+				t.Errorf("%s, %s: the function is told %v", id, level, got)
+			}
 		}
 	}
 }

@@ -329,7 +329,7 @@ func (s *stack) managedPolicy(output string) policy {
 // TestWhoMayTakeARole: each role trusts one service, and the scheduler only for this account.
 func TestWhoMayTakeARole(t *testing.T) {
 	s := deploy(t, nil)
-	want := map[string]string{"RefresherRole": "lambda.amazonaws.com", "RotatorRole": "lambda.amazonaws.com", "ScheduleRole": "scheduler.amazonaws.com"}
+	want := map[string]string{"RefresherRole": "lambda.amazonaws.com", "RotatorRole": "lambda.amazonaws.com", "HealthcheckRole": "lambda.amazonaws.com", "ScheduleRole": "scheduler.amazonaws.com"}
 	ids := s.ofType("AWS::IAM::Role")
 	if !slices.Equal(ids, slices.Sorted(maps.Keys(want))) {
 		t.Errorf("roles %v, expected %v: say here whom a new one trusts", ids, slices.Sorted(maps.Keys(want)))
@@ -351,7 +351,8 @@ func TestWhoMayTakeARole(t *testing.T) {
 	}
 }
 
-func TestTheSchedulesRoleStartsTheRefresherOnly(t *testing.T) {
+// TestTheSchedulesRoleStartsWhatHasASchedule, and nothing else: not the rotator, which Secrets Manager invokes.
+func TestTheSchedulesRoleStartsWhatHasASchedule(t *testing.T) {
 	s := deploy(t, nil)
 	role := s.roleOf("ScheduleRole")
 	function, queue := s.attribute("RefresherFunction", "Arn"), s.attribute("DeadLetterQueue", "Arn")
@@ -360,6 +361,8 @@ func TestTheSchedulesRoleStartsTheRefresherOnly(t *testing.T) {
 		want    bool
 	}{
 		"the refresher":       {request{action: "lambda:InvokeFunction", resource: function}, true},
+		"the healthcheck":     {request{action: "lambda:InvokeFunction", resource: s.attribute("HealthcheckFunction", "Arn")}, true},
+		"the rotator":         {request{action: "lambda:InvokeFunction", resource: s.attribute("RotatorFunction", "Arn")}, false},
 		"its queue":           {request{action: "sqs:SendMessage", resource: queue}, true},
 		"another function":    {request{action: "lambda:InvokeFunction", resource: function + "2"}, false},
 		"another queue":       {request{action: "sqs:SendMessage", resource: queue + "2"}, false},

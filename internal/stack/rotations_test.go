@@ -37,7 +37,6 @@ type rotations struct {
 	refresh refresh.Config
 	report  *report.Reporter
 	out     bytes.Buffer // what the function prints
-	lambda  []datum      // the metric Errors that Lambda writes, one value for each invocation
 	lost    bool         // invocations are cut off before they do anything
 }
 
@@ -108,18 +107,12 @@ func pairOf(id string) string {
 	return fmt.Sprintf(`"client_id":"client-%s","client_secret":"secret-of-%s-0123456789"`, id, id)
 }
 
-// invoke is functions/rotator, and what Lambda counts of it.
+// invoke is functions/rotator.
 func (r *rotations) invoke(ctx context.Context, event []byte) error {
-	err := errors.New("Task timed out")
-	if !r.lost {
-		err = r.handle(ctx, event)
+	if r.lost {
+		return errors.New("Task timed out")
 	}
-	failed := 0.0
-	if err != nil {
-		failed = 1
-	}
-	r.lambda = append(r.lambda, datum{r.now(), failed})
-	return err
+	return r.handle(ctx, event)
 }
 
 func (r *rotations) handle(ctx context.Context, event []byte) error {
@@ -137,14 +130,6 @@ func (r *rotations) handle(ctx context.Context, event []byte) error {
 	}
 	run.RotationDone(ev.Step, err)
 	return err
-}
-
-// metrics are all values that the function and Lambda have written.
-func (r *rotations) metrics() metrics {
-	r.t.Helper()
-	all := parseEMF(r.t, r.out.String())
-	all[metricKey("AWS/Lambda", "Errors", map[string]string{"FunctionName": text(r.stack.ref("RotatorFunction"))})] = r.lambda
-	return all
 }
 
 // stage puts a pair as CANDIDATE.

@@ -19,8 +19,8 @@ var named = regexp.MustCompile(`docs/runbooks/(\w+)\.md`)
 func TestEveryAlarmTellsSomebodyWhatToDo(t *testing.T) {
 	s := deploy(t, nil)
 	alarms := s.ofType("AWS::CloudWatch::Alarm")
-	if len(alarms) < 3 || len(alarms) > 10 {
-		t.Errorf("%d alarms: ten are free", len(alarms))
+	if len(alarms) != 10 {
+		t.Errorf("%d alarms: ten are promised, and ten are free", len(alarms))
 	}
 	for _, id := range alarms {
 		p := s.properties(id)
@@ -83,7 +83,7 @@ func TestEachRunbookHasItsForm(t *testing.T) {
 			if want := []string{"What it means", "Which connection", "What to do", "When it ends"}; !slices.Equal(titles, want) {
 				t.Errorf("its parts are %q, want %q", titles, want)
 			}
-			if commands := strings.Count(page, "\n```console\naws ") + strings.Count(page, "\n```console\nqueue=$(aws "); commands < 2 {
+			if commands := strings.Count(page, "\n```console\naws ") + strings.Count(page, "\n```console\nqueue=$(aws ") + strings.Count(page, "\n```console\nquery=$(aws "); commands < 2 {
 				t.Errorf("it has %d blocks of commands", commands)
 			}
 		})
@@ -98,33 +98,35 @@ func TestTheRunbooksNameWhatTheStackHas(t *testing.T) {
 	}
 	s := deploy(t, nil)
 	named := func(id string) string { return strings.Replace(text(s.ref(id)), stackName, byDefault, 1) }
-	wanted := map[string]string{
-		`--function-name (\S+)`: named("RefresherFunction"), `logs tail (\S+)`: named("RefresherLogGroup"),
-		`--logical-resource-id (\S+)`: "DeadLetterQueue", `--stack-name (\S+)`: byDefault,
+	var functions, groups []string
+	for _, id := range []string{"Refresher", "Rotator", "Healthcheck"} {
+		functions, groups = append(functions, named(id+"Function")), append(groups, named(id+"LogGroup"))
 	}
-	for pattern, want := range wanted {
-		found := 0
-		for _, file := range []string{"ConnectionsFailing", "TokenInDanger", "RefresherSilent", "DeadLetters", "RotationFailed"} {
-			want := want
-			if file == "RotationFailed" {
-				want = strings.Replace(want, "-refresher", "-rotator", 1)
-			}
-			for _, m := range regexp.MustCompile(pattern).FindAllStringSubmatch(read(t, runbooks+"/"+file+".md"), -1) {
-				found++
-				if m[1] != want {
-					t.Errorf("%s: %s names %s, want %s", file, pattern, m[1], want)
-				}
+	s.written("DeadLetterQueue") // fails the test if it has another id
+	for pattern, wanted := range map[string][]string{
+		`--function-name (\S+)`: functions, `logs tail (\S+)`: groups, `--log-group-names (\S+)`: groups, `--log-group-names \S+ (\S+)`: groups,
+		`--logical-resource-id (\S+)`: {"DeadLetterQueue"}, `--stack-name (\S+)`: {byDefault},
+	} {
+		found := regexp.MustCompile(pattern).FindAllStringSubmatch(allRunbooks(t), -1)
+		for _, m := range found {
+			if !slices.Contains(wanted, m[1]) {
+				t.Errorf("%s names %s, want one of %s", pattern, m[1], wanted)
 			}
 		}
-		if found == 0 {
+		if len(found) == 0 {
 			t.Errorf("no page has %s", pattern)
 		}
 	}
-	s.written("DeadLetterQueue") // fails the test if it has another id
-	if got := strings.Replace(named("RefresherLogGroup"), "-refresher", "-rotator", 1); got != named("RotatorLogGroup") {
-		t.Errorf("the rotator's log group is %s, and the page names %s", named("RotatorLogGroup"), got)
+	// What a page is about, its commands are about.
+	for page, group := range map[string]string{
+		"RefresherSilent": groups[0], "TokenInDanger": groups[0], "FallbackActive": groups[0], "Notices": groups[0], "RotationFailed": groups[1],
+		"AuthFailing": groups[2], "AuthSlow": groups[2], "DeadLetters": groups[2], "ConnectionsFailing": groups[0], "RenewalOverdue": groups[0],
+	} {
+		if !strings.Contains(read(t, runbooks+"/"+page+".md"), group) {
+			t.Errorf("%s has no command about %s", page, group)
+		}
 	}
-	for _, m := range regexp.MustCompile("`([A-Z]\\w+(?:Minutes|MB|PerSecond))`").FindAllStringSubmatch(allRunbooks(t), -1) {
+	for _, m := range regexp.MustCompile("`([A-Z]\\w+(?:Minutes|MB|PerSecond|Ms|Seconds))`").FindAllStringSubmatch(allRunbooks(t), -1) {
 		if s.tpl.parameters()[m[1]] == nil {
 			t.Errorf("a page names the parameter %s, which the template does not have", m[1])
 		}
@@ -154,6 +156,38 @@ func TestTheThresholdsOfTheRunbook(t *testing.T) {
 	for minutes, want := range map[string]float64{"1": 7, "5": 15, "10": 25, "15": 29} {
 		if a := deploy(t, map[string]string{"SchedulePeriodMinutes": minutes}).alarm("TokenInDanger"); a.threshold != want*60 {
 			t.Errorf("every %s min the threshold is %g s", minutes, a.threshold)
+		}
+	}
+}
+
+// TestTheTablesOfTheRunbooks: every notice that there is has a row in Notices.md, and what AuthFailing.md calls a code is one.
+func TestTheTablesOfTheRunbooks(t *testing.T) {
+	constants := func(file, name string) []string {
+		var all []string
+		for _, m := range regexp.MustCompile(`(?m)^\t`+name+`\w+\s+= "(\w+)"`).FindAllStringSubmatch(read(t, file), -1) {
+			all = append(all, m[1])
+		}
+		if len(all) < 10 {
+			t.Fatalf("%s has %d constants %s", file, len(all), name)
+		}
+		return slices.Sorted(slices.Values(all))
+	}
+	first := func(page string) []string {
+		var all []string
+		for _, row := range regexp.MustCompile("(?m)^\\| (`.*?) \\|").FindAllStringSubmatch(read(t, runbooks+"/"+page+".md"), -1) {
+			for _, m := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(row[1], -1) {
+				all = append(all, m[1])
+			}
+		}
+		return slices.Sorted(slices.Values(all))
+	}
+	if got, want := first("Notices"), constants("internal/refresh/event.go", "Notice"); !slices.Equal(got, want) {
+		t.Errorf("Notices.md has rows of\n%v, and there are\n%v", got, want)
+	}
+	codes := constants("pkg/oauth/codes.go", "Code")
+	for _, code := range first("AuthFailing") {
+		if !slices.Contains(codes, code) {
+			t.Errorf("AuthFailing.md has a row of %q, which is no code", code)
 		}
 	}
 }

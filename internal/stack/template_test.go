@@ -94,7 +94,7 @@ type stack struct {
 	tpl       template
 	params    map[string]string
 	resources map[string]any // logical id -> resource, everything in it resolved
-	outputs   map[string]any
+	outputs   map[string]any // those whose condition holds
 }
 
 // deploy resolves the template. What is not given has its default, and the pseudo parameters are those of awstest.
@@ -119,7 +119,9 @@ func deploy(t *testing.T, given map[string]string) *stack {
 		}
 	}
 	for id, o := range mapping(s.tpl["Outputs"]) {
-		s.outputs[id] = s.value(o)
+		if condition, ok := mapping(o)["Condition"]; !ok || s.holds(text(condition)) {
+			s.outputs[id] = s.value(o)
+		}
 	}
 	return s
 }
@@ -184,8 +186,15 @@ func (s *stack) intrinsic(c call) any {
 		id, attribute, _ := strings.Cut(text(c.arg), ".")
 		return s.attribute(id, attribute)
 	case "Sub":
-		return placeholder.ReplaceAllStringFunc(text(c.arg), func(m string) string {
+		body, given := c.arg, map[string]any(nil)
+		if len(args) == 2 {
+			body, given = args[0], mapping(args[1])
+		}
+		return placeholder.ReplaceAllStringFunc(text(body), func(m string) string {
 			name := m[2 : len(m)-1]
+			if value, ok := given[name]; ok {
+				return text(s.value(value))
+			}
 			if id, attribute, dotted := strings.Cut(name, "."); dotted {
 				return s.attribute(id, attribute)
 			}
@@ -247,6 +256,10 @@ func (s *stack) attribute(id, name string) string {
 		return s.arn("sqs", stackName+"-"+id)
 	case "AWS::SQS::Queue QueueName":
 		return stackName + "-" + id
+	case "AWS::CloudWatch::Alarm Arn":
+		return s.arn("cloudwatch", "alarm:"+s.property(resource, "AlarmName"))
+	case "AWS::Lambda::Url FunctionUrl":
+		return "https://" + strings.ToLower(id) + ".lambda-url." + awstest.Region + ".on.aws/"
 	default:
 		s.t.Fatalf("the attribute %s of %s, a %s, is not known here", name, id, typ)
 		return ""
