@@ -17,7 +17,6 @@ import (
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"chaveiro/internal/heap"
 	"chaveiro/internal/refresh"
@@ -166,7 +165,7 @@ func tapePasses(ctx context.Context, t task, profile func(oauthtest.Options) *oa
 	}
 	defer func() { _ = logs.Close() }()
 	err = r.wire(wiring{
-		secrets: secretsmanager.NewFromConfig(config), parameters: ssm.NewFromConfig(config), network: endpoints, logs: logs, change: unpaced,
+		secrets: secretsmanager.NewFromConfig(config), parameters: ssmstore.NewClient(config, workers), network: endpoints, logs: logs, change: unpaced,
 	})
 	if err != nil {
 		return nil, err

@@ -23,12 +23,19 @@ func (p *parser) misplaced() {
 	if p.fault != nil {
 		return
 	}
-	secrets := p.secretTexts()
+	var secrets []secretText // made when there is a value that is long enough to hold one
+	shortest := p.shortestSecret()
 	for _, field := range fieldNames {
 		if credential(field) {
 			continue
 		}
 		for _, value := range texts(p.raw(field)) {
+			if value = strings.ToLower(value); len(value) < shortest {
+				continue
+			}
+			if secrets == nil {
+				secrets = p.secretTexts()
+			}
 			if name := heldBy(value, secrets); name != "" {
 				p.fail(field, field+" holds the "+name+"; remove it there: this field is printed and published")
 			}
@@ -37,6 +44,15 @@ func (p *parser) misplaced() {
 	if id := p.conn.ClientID; len(id) >= minHeld && id == p.conn.ClientSecret.Reveal() {
 		p.fail(fieldClientID, "client_id and client_secret are the same text; copy each again from the provider's panel")
 	}
+}
+
+// shortestSecret is a lower bound of the length of all secretTexts. They are printable ASCII, of which no escape is shorter and base64 is longer;
+// a stored Basic value may be anything.
+func (p *parser) shortestSecret() int {
+	if p.raw(fieldBasicToken) != nil {
+		return 0
+	}
+	return len(p.conn.ClientSecret.Reveal())
 }
 
 // secretTexts are the secret and the Basic value of the pair, also as a URL holds them.
@@ -50,7 +66,7 @@ func (p *parser) secretTexts() []secretText {
 		{"Basic value of the pair", basic(id, secret)},
 		{"Basic value of the pair", basic(url.QueryEscape(id), url.QueryEscape(secret))}, // RFC 6749 section 2.3.1
 	}
-	if stored := strings.TrimRight(basicWord.ReplaceAllString(p.text(fieldBasicToken), ""), "="); stored != "" {
+	if stored := strings.TrimRight(withoutBasicWord(p.text(fieldBasicToken)), "="); stored != "" {
 		all = append(all, secretText{fieldBasicToken, stored})
 	}
 	held := make([]secretText, 0, 3*len(all))
@@ -65,9 +81,8 @@ func (p *parser) secretTexts() []secretText {
 	return held
 }
 
-// heldBy names the secret that a value holds, "" when it holds none. Case does not count: a host name is shown in small letters.
+// heldBy names the secret that a value in lower case holds, "" when it holds none. Case does not count: a host name is shown in small letters.
 func heldBy(value string, secrets []secretText) string {
-	value = strings.ToLower(value)
 	for _, s := range secrets {
 		if len(s.text) >= minHeld && strings.Contains(value, s.text) || len(s.text) >= minEqual && strings.TrimSpace(value) == s.text {
 			return s.name
@@ -81,8 +96,7 @@ func texts(raw []byte) []string {
 	if len(raw) == 0 {
 		return nil
 	}
-	var s string
-	if json.Unmarshal(raw, &s) == nil {
+	if s, ok := unquote(raw); ok {
 		return append(texts(listIn(s)), s)
 	}
 	var items []json.RawMessage

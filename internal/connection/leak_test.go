@@ -111,3 +111,15 @@ func TestAStandbyPairIsHeldAgainstTheConfigurationToo(t *testing.T) {
 		t.Errorf("%s: %q", fault.Field, fault)
 	}
 }
+
+// TestTheWordBeforeABasicValueIsCutOnce: a second one belongs to the value, and makes it none.
+func TestTheWordBeforeABasicValueIsCutOnce(t *testing.T) {
+	for token, want := range map[string]string{
+		"": "", "YTpi": "YTpi", "Basic YTpi": "YTpi", "basic\t \n YTpi": "YTpi", "Authorization: BASIC YTpi": "YTpi", "authorization:Basic YTpi": "YTpi",
+		"Basic": "Basic", "BasicYTpi": "BasicYTpi", "YTpi Basic x": "YTpi Basic x", "Basic Basic YTpi": "Basic YTpi", " Basic YTpi": " Basic YTpi", "Bearer YTpi": "Bearer YTpi",
+	} {
+		if got := withoutBasicWord(token); got != want || got != basicWord.ReplaceAllString(token, "") {
+			t.Errorf("%q becomes %q, want %q", token, got, want)
+		}
+	}
+}

@@ -39,6 +39,13 @@ func (p *parser) credential(field, value string) {
 // basicWord is the word that the panel shows in front of its value, and the header name that people copy with it.
 var basicWord = regexp.MustCompile(`(?i)^(authorization:\s*)?basic\s+`)
 
+func withoutBasicWord(token string) string {
+	if at := basicWord.FindStringIndex(token); at != nil {
+		return token[at[1]:]
+	}
+	return token
+}
+
 // basicToken returns the pair that a ready-made Basic value holds (RFC 7617), and compares it with the fields when they are there.
 func (p *parser) basicToken(token, id, secret string) (string, string) {
 	if !p.conn.Provider.BasicToken {
@@ -53,7 +60,7 @@ func (p *parser) basicToken(token, id, secret string) (string, string) {
 		p.fail(fieldBasicToken, "basic_token is a placeholder; store the value that the provider's panel shows")
 		return id, secret
 	}
-	ownID, ownSecret, why := splitBasic(basicWord.ReplaceAllString(token, ""))
+	ownID, ownSecret, why := splitBasic(withoutBasicWord(token))
 	if why != "" {
 		p.fail(fieldBasicToken, "basic_token "+why)
 		return id, secret

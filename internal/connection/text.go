@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // shown is how much of a value a message repeats. Secrets are longer (a UUID has 36 characters), so that one that was pasted into the
@@ -73,17 +74,20 @@ func firstRune(s string) rune {
 }
 
 func lastRune(s string) rune {
-	r := []rune(s)
-	if len(r) == 0 {
+	if s == "" {
 		return 0
 	}
-	return r[len(r)-1]
+	r, _ := utf8.DecodeLastRuneInString(s)
+	return r
 }
 
 func lineBreak(r rune) bool { return r == '\n' || r == '\r' || r == '\u2028' || r == '\u2029' }
 
 // textFault says why s cannot be a value of a request parameter, "" when it can.
 func textFault(s string) string {
+	if s == "" {
+		return ""
+	}
 	if why := padding(s); why != "" {
 		return why
 	}

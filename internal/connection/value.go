@@ -21,8 +21,8 @@ func (p *parser) text(field string) string {
 	if raw == nil {
 		return ""
 	}
-	var s string
-	if json.Unmarshal(raw, &s) != nil {
+	s, ok := unquote(raw)
+	if !ok {
 		p.fail(field, field+" is "+kindOf(raw)+"; it must be a string in double quotes")
 	}
 	return s

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 )
@@ -22,19 +21,25 @@ type Catalogue struct {
 // Load reads and validates every embedded file. The error joins all faults, each with its file and field.
 func Load() (Catalogue, error) { return load(data, "data") }
 
-// load reads every *.json of a directory.
-func load(fsys fs.FS, dir string) (Catalogue, error) {
-	names, err := fs.Glob(fsys, path.Join(dir, "*.json"))
+// files is the part of an embed.FS that is used. An fs.FS would link all else that one can do.
+type files interface {
+	ReadDir(name string) ([]fs.DirEntry, error)
+	ReadFile(name string) ([]byte, error)
+}
+
+// load reads every file of a directory, in the order of their names.
+func load(from files, dir string) (Catalogue, error) {
+	entries, err := from.ReadDir(dir)
 	if err != nil {
 		return Catalogue{}, fmt.Errorf("list catalogue: %w", err)
 	}
-	if len(names) == 0 {
+	if len(entries) == 0 {
 		return Catalogue{}, errors.New("list catalogue: no data files")
 	}
-	c := Catalogue{byID: make(map[string]Provider, len(names))}
+	c := Catalogue{byID: make(map[string]Provider, len(entries))}
 	var faults []error
-	for _, name := range names {
-		p, err := loadFile(fsys, name)
+	for _, entry := range entries {
+		p, err := loadFile(from, dir, entry.Name())
 		if err != nil {
 			faults = append(faults, err)
 			continue
@@ -50,12 +55,11 @@ func load(fsys fs.FS, dir string) (Catalogue, error) {
 }
 
 // loadFile reads one file; every fault in it is named with the file.
-func loadFile(fsys fs.FS, name string) (Provider, error) {
-	raw, err := fs.ReadFile(fsys, name)
+func loadFile(from files, dir, base string) (Provider, error) {
+	raw, err := from.ReadFile(dir + "/" + base)
 	if err != nil {
 		return Provider{}, fmt.Errorf("read catalogue: %w", err)
 	}
-	base := path.Base(name)
 	f, err := decode(raw)
 	if err != nil {
 		return Provider{}, fmt.Errorf("%s: %w", base, err)

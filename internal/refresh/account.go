@@ -66,7 +66,7 @@ func (r *run) account(ctx context.Context, it *item) (string, error) {
 	return found[it.id].ID, found[it.id].Err
 }
 
-// publishAccount writes what API calls send beside the token, when it is not there yet or another.
+// publishAccount writes what API calls send beside the token, when it is not there yet or another. ctx is of forWrites.
 func (r *run) publishAccount(ctx context.Context, it *item, m minted) error {
 	if !m.conn.Provider.PublishAccount {
 		return nil
@@ -78,8 +78,6 @@ func (r *run) publishAccount(ctx context.Context, it *item, m minted) error {
 	if account == "" {
 		return nil
 	}
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), r.hard)
-	defer cancel()
 	was, err := r.account(ctx, it)
 	if err != nil || was == account {
 		return err

@@ -28,6 +28,7 @@ type endpoint struct {
 	due      int // connections that were due when the run began
 	asked    bool
 	answered bool // a token was written in this run
+	again    bool // something in the queue may have a notBefore
 
 	streak      map[string]bool // connections of the transient failures since the last answer
 	open        bool            // the breaker: nothing more is asked in this run
@@ -68,8 +69,12 @@ func (e *endpoint) head(now time.Time, fits func(*item) bool) *item {
 
 // take removes the item from the queue and counts it as in flight.
 func (e *endpoint) take(it *item) {
-	i := slices.Index(e.queue, it)
-	e.queue = slices.Delete(e.queue, i, i+1)
+	if e.queue[0] == it { // mostly
+		e.queue = e.queue[1:]
+	} else {
+		i := slices.Index(e.queue, it)
+		e.queue = slices.Delete(e.queue, i, i+1)
+	}
 	e.inflight++
 	if !e.asked {
 		e.asked = true

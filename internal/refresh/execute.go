@@ -99,10 +99,12 @@ func (r *run) hand(ctx context.Context, t task) {
 	r.tasks <- t
 }
 
-// serve works on tasks until there are no more.
+// serve works on tasks until there are no more. All writes of a run end by the same instant, so that those of a worker share their context.
 func (r *run) serve(ctx context.Context) {
+	writing, cancel := r.forWrites(ctx)
+	defer cancel()
 	for t := range r.tasks {
-		out := r.work(ctx, t.item, t.attempts, t.until)
+		out := r.work(ctx, writing, t.item, t.attempts, t.until)
 		out.writes = t.writes
 		r.settled <- out
 	}
@@ -154,6 +156,9 @@ func (r *run) nextWake(now time.Time) (time.Time, bool) {
 		if now.Before(e.pausedUntil) {
 			consider(e.pausedUntil)
 			continue
+		}
+		if !e.again {
+			continue // nobody waits for an instant, and a queue may be long
 		}
 		for _, it := range e.queue {
 			consider(it.notBefore)

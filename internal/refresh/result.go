@@ -111,22 +111,26 @@ func (r *Result) finish() {
 
 // byExpiry sorts a list. It sorts keys that point at the entries, since to sort the entries would link, and run, a sort for each of their types.
 func byExpiry[T any](list []T, key func(*T) (time.Time, string)) {
-	type entry struct {
-		at    time.Time
-		name  string
-		place int
-	}
 	entries := make([]*entry, len(list))
 	for i := range list {
 		at, name := key(&list[i])
 		entries[i] = &entry{at, name, i}
 	}
-	slices.SortFunc(entries, func(a, b *entry) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.name, b.name)) })
+	slices.SortFunc(entries, compareEntries)
 	was := slices.Clone(list)
 	for i, e := range entries {
 		list[i] = was[e.place]
 	}
 }
+
+// entry is a key of byExpiry. Declared within it, it would be another type, with another sort, for each list.
+type entry struct {
+	at    time.Time
+	name  string
+	place int
+}
+
+func compareEntries(a, b *entry) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.name, b.name)) }
 
 func cut[T any](list []T) []T {
 	if list == nil {

@@ -314,21 +314,29 @@ const (
 // read fetches the documents of the due connections, 20 a call.
 func (r *run) read(ctx context.Context, due []*item) {
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, readers)
+	queue := make(chan []*item, len(due)/batch+1)
 	for chunk := range slices.Chunk(due, batch) {
+		queue <- chunk
+	}
+	close(queue)
+	for range min(readers, len(queue)) { // a goroutine for each chunk would have to grow its stack anew under the SDK's deep calls
 		wg.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			names := make([]string, len(chunk))
-			for i, it := range chunk {
-				names[i] = it.id
-			}
-			for i, doc := range r.cfg.Secrets.ReadCurrent(ctx, names) {
-				chunk[i].document = doc
+			for chunk := range queue {
+				r.readChunk(ctx, chunk)
 			}
 		})
 	}
 	wg.Wait()
+}
+
+func (r *run) readChunk(ctx context.Context, chunk []*item) {
+	names := make([]string, len(chunk))
+	for i, it := range chunk {
+		names[i] = it.id
+	}
+	for i, doc := range r.cfg.Secrets.ReadCurrent(ctx, names) {
+		chunk[i].document = doc
+	}
 }
 
 // admit looks at what was read and, if there is something to exchange, queues the item at its endpoint.

@@ -112,7 +112,7 @@ func (r *Refresher) Publish(ctx context.Context, m Mint) (Publication, error) {
 			return Publication{}, err
 		}
 		var out outcome
-		run.publish(ctx, it, mint, *v.record, &out)
+		run.publishOne(ctx, it, mint, *v.record, &out)
 		switch {
 		case out.refused != nil:
 			return Publication{}, fmt.Errorf("publish token of %s: %w", it.id, out.refused)
@@ -126,6 +126,13 @@ func (r *Refresher) Publish(ctx context.Context, m Mint) (Publication, error) {
 		run.tell(ctx, it, out, v.notices)
 		return Publication{Version: out.version, Credential: out.published.Credential, ExpiresAt: out.published.ExpiresAt}, nil
 	}
+}
+
+// publishOne is publish with a deadline of its own.
+func (r *run) publishOne(ctx context.Context, it *item, m minted, record renew.Record, out *outcome) {
+	ctx, cancel := r.forWrites(ctx)
+	defer cancel()
+	r.publish(ctx, it, m, record, out)
 }
 
 // RefreshVersion fetches a token with the version that is AWSCURRENT, read by its id, and publishes it. Beyond what Publish returns, the error

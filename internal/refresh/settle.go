@@ -195,7 +195,7 @@ func (r *run) noteReissued(out outcome, now time.Time) {
 		again = soon
 	}
 	if rec.ExpiresAt.Before(r.start.Add(r.cfg.Period)) && again.Add(r.cfg.TokenTimeout).Before(r.end) {
-		it.notBefore = again
+		it.notBefore, it.endpoint.again = again, true
 		it.endpoint.queue = append(it.endpoint.queue, it)
 		return
 	}
@@ -275,7 +275,7 @@ func (r *run) noteSomeFailures(ctx context.Context) {
 
 // finish writes what is left: failure records, deletions of what no longer fails, and what remains of deleted connections.
 func (r *run) finish(ctx context.Context) {
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), r.hard)
+	ctx, cancel := r.forWrites(ctx)
 	defer cancel()
 	r.remove(ctx, r.deletions)
 	for _, w := range r.failures {

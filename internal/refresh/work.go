@@ -46,8 +46,14 @@ func (it *item) writes() int {
 	return 1
 }
 
-// work does one connection: a second look where a listing cannot be trusted, the exchange, the gate, the write. until bounds the exchange.
-func (r *run) work(ctx context.Context, it *item, attempts int, until time.Time) (out outcome) {
+// forWrites is the context of the writes that have to happen: the caller cannot cancel it, the end of the run does (house style 15).
+func (r *run) forWrites(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithDeadline(context.WithoutCancel(ctx), r.hard)
+}
+
+// work does one connection: a second look where a listing cannot be trusted, the exchange, the gate, the write. until bounds the exchange,
+// writing is of forWrites.
+func (r *run) work(ctx, writing context.Context, it *item, attempts int, until time.Time) (out outcome) {
 	out.item = it
 	defer func() {
 		if p := recover(); p != nil { // one broken connection must not stop the others; the panic's value may hold anything
@@ -64,12 +70,12 @@ func (r *run) work(ctx context.Context, it *item, attempts int, until time.Time)
 		if it.decision.Action == renew.Canary { // a look, no more
 			tries = 1
 		}
-		r.try(ctx, exchange, it, &it.conn, it.document, StageCurrent, tries, &out)
+		r.try(writing, exchange, it, &it.conn, it.document, StageCurrent, tries, &out)
 		if out.fault == nil || out.fault.class != oauth.Credentials || !r.standbyAllowed(it, out.fault) {
 			return out
 		}
 	}
-	r.tryStandbys(ctx, exchange, it, attempts, &out)
+	r.tryStandbys(writing, exchange, it, attempts, &out)
 	return out
 }
 
@@ -115,7 +121,7 @@ func (r *run) standbyAllowed(it *item, f *fault) bool {
 }
 
 // tryStandbys fetches with BACKUP, then AWSPREVIOUS. What they answer is only told in events: the connection's fault is AWSCURRENT's.
-func (r *run) tryStandbys(ctx, exchange context.Context, it *item, attempts int, out *outcome) {
+func (r *run) tryStandbys(writing, exchange context.Context, it *item, attempts int, out *outcome) {
 	if !it.conn.Fallback {
 		return
 	}
@@ -129,7 +135,7 @@ func (r *run) tryStandbys(ctx, exchange context.Context, it *item, attempts int,
 			continue
 		}
 		var second outcome
-		r.try(ctx, exchange, it, &conn, doc, stage, attempts, &second)
+		r.try(writing, exchange, it, &conn, doc, stage, attempts, &second)
 		out.cutOff = out.cutOff || second.cutOff
 		if second.published == nil && second.reissued == nil && second.refused == nil && !second.cutOff {
 			r.observe(failedEvent(it, &conn, doc, stage, second.fault))
@@ -182,8 +188,8 @@ func (r *run) standby(ctx context.Context, it *item, stage string) (Document, co
 	return doc, conn, nil
 }
 
-// try exchanges one credential for a token and publishes it. ctx is the run's, exchange the shorter one of the exchange.
-func (r *run) try(ctx, exchange context.Context, it *item, conn *connection.Connection, doc Document, stage string, attempts int, out *outcome) {
+// try exchanges one credential for a token and publishes it. writing is of forWrites, exchange bounds the exchange.
+func (r *run) try(writing, exchange context.Context, it *item, conn *connection.Connection, doc Document, stage string, attempts int, out *outcome) {
 	answer, err := r.exchange(exchange, it, conn, doc, stage, attempts)
 	if err != nil {
 		out.fault = faultOf(err)
@@ -204,7 +210,7 @@ func (r *run) try(ctx, exchange context.Context, it *item, conn *connection.Conn
 	if verdict.record == nil {
 		return
 	}
-	r.publish(ctx, it, mint, *verdict.record, out)
+	r.publish(writing, it, mint, *verdict.record, out)
 }
 
 // exchange asks the token endpoint and tells every attempt.
@@ -228,7 +234,7 @@ func (r *run) exchange(ctx context.Context, it *item, conn *connection.Connectio
 // maxInRunWait is how long a worker waits between two attempts. Whoever is told to wait longer is recorded, and tried in a later run.
 const maxInRunWait = 30 * time.Second
 
-// publish writes the token and its record in one PutParameter, then the account id if the catalogue wants it published.
+// publish writes the token and its record in one PutParameter, then the account id if the catalogue wants it published. ctx is of forWrites.
 func (r *run) publish(ctx context.Context, it *item, m minted, record renew.Record, out *outcome) {
 	version, err := r.put(ctx, it, func(seq int64) Write {
 		record.Seq = seq
@@ -256,10 +262,8 @@ func (r *run) publish(ctx context.Context, it *item, m minted, record renew.Reco
 const putTries = 4
 
 // put writes at the pace of the installation. Throttling is waited out to the end of the run, since the token that would be lost may have
-// ended another; a write without an answer is looked up before it is repeated.
+// ended another; a write without an answer is looked up before it is repeated. ctx is of forWrites.
 func (r *run) put(ctx context.Context, it *item, write func(seq int64) Write, record *renew.Record) (int64, error) {
-	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), r.hard)
-	defer cancel()
 	expected := it.facts.Version + 1
 	for try := 1; ; {
 		place, err := r.pacer.wait(ctx)

@@ -68,11 +68,14 @@ type Failure struct {
 // errUnreadable is what the parsers wrap.
 var errUnreadable = errors.New("unreadable record")
 
-// ParseRecord reads a token parameter's Description.
+// ParseRecord reads a token parameter's Description. The record's texts keep nothing else of what the Description may be a part of.
 func ParseRecord(text string) (*Record, error) {
 	var r Record
-	if err := decode(text, &r, func() int { return r.V }); err != nil {
-		return nil, err
+	if !r.readPlain(strings.Clone(text)) || r.V != recordVersion {
+		r = Record{}
+		if err := decode(text, &r, func() int { return r.V }); err != nil {
+			return nil, err
+		}
 	}
 	if !sane(r.IssuedAt) || !sane(r.ExpiresAt) || !sane(r.RenewAt) || !r.ExpiresAt.After(r.IssuedAt) {
 		return nil, fmt.Errorf("%w: its times make no sense", errUnreadable)
@@ -110,6 +113,9 @@ func decode(text string, into any, version func() int) error {
 func (r Record) Encode() string {
 	r.V = recordVersion
 	r.JTI, r.StoreID = shorten(r.JTI, maxText), shorten(r.StoreID, maxText)
+	if text, ok := r.appendPlain(make([]byte, 0, 3*MaxRecord/4)); ok && len(text) <= MaxRecord {
+		return string(text)
+	}
 	text := encode(r)
 	if len(text) > MaxRecord && r.Scope != "" {
 		r.Scope, r.ScopeSHA256 = "", scopeHash(r.Scope)

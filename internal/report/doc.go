@@ -30,7 +30,9 @@ type Config struct {
 type Reporter struct {
 	cfg Config
 	out *lineWriter
-	log *slog.Logger
+	log *handler
+
+	fields *sync.Pool // *[]slog.Attr: room for the attributes of one line
 }
 
 // New returns a Reporter.
@@ -39,13 +41,16 @@ func New(cfg Config) *Reporter {
 		cfg.Now = time.Now
 	}
 	out := &lineWriter{w: cfg.Out}
-	return &Reporter{cfg: cfg, out: out, log: slog.New(newHandler(out, cfg.Level, cfg.Now))}
+	return &Reporter{cfg: cfg, out: out, log: newHandler(out, cfg.Level), fields: &sync.Pool{New: func() any {
+		room := make([]slog.Attr, 0, maxFields)
+		return &room
+	}}}
 }
 
 // Run collects what one invocation did.
 type Run struct {
 	reporter *Reporter
-	log      *slog.Logger
+	log      slog.Handler
 
 	mu       sync.Mutex
 	attempts []attempt
@@ -86,9 +91,9 @@ func (r *Run) attempted(number int, a attempt) {
 
 // Run begins an invocation with the given request id, "" outside Lambda.
 func (r *Reporter) Run(requestID string) *Run {
-	log := r.log
+	log := slog.Handler(r.log)
 	if requestID != "" {
-		log = log.With("requestId", requestID)
+		log = log.WithAttrs([]slog.Attr{slog.String("requestId", requestID)})
 	}
 	return &Run{reporter: r, log: log, failed: map[string]int{}, fresh: map[string]int{}}
 }
@@ -105,26 +110,29 @@ func (l *lineWriter) Write(p []byte) (int, error) {
 	return l.w.Write(p)
 }
 
-// newHandler writes JSON lines with the names that Lambda's own JSON log format uses, so that its level filter understands them.
-func newHandler(w io.Writer, level slog.Level, now func() time.Time) slog.Handler {
-	return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
-		if len(groups) > 0 {
-			return a
-		}
-		switch a.Key {
-		case slog.TimeKey:
-			return slog.String("timestamp", now().UTC().Format(time.RFC3339Nano))
-		case slog.MessageKey:
-			a.Key = "message"
-		}
-		return a
-	}})
-}
-
 // Observe logs one event and remembers what the metrics need. It is what refresh.Config.Observe wants.
 func (r *Run) Observe(ev refresh.Event) {
 	r.remember(ev)
-	r.log.LogAttrs(context.Background(), levelOf(ev), string(ev.Kind), attrsOf(ev)...)
+	level := levelOf(ev)
+	if !r.log.Enabled(context.Background(), level) {
+		return
+	}
+	room, _ := r.reporter.fields.Get().(*[]slog.Attr)
+	*room = appendAttrs((*room)[:0], ev)
+	r.tell(level, string(ev.Kind), *room...)
+	clear(*room)
+	r.reporter.fields.Put(room)
+}
+
+// tell writes one log line. It is what slog.Logger does, without looking for the line of the program that calls it: no line names that.
+func (r *Run) tell(level slog.Level, message string, attrs ...slog.Attr) {
+	ctx := context.Background()
+	if !r.log.Enabled(ctx, level) {
+		return
+	}
+	record := slog.NewRecord(r.reporter.cfg.Now(), level, message, 0)
+	record.AddAttrs(attrs...)
+	_ = r.log.Handle(ctx, record) // there is nowhere to tell that logs cannot be written
 }
 
 func (r *Run) remember(ev refresh.Event) {
@@ -165,55 +173,63 @@ func levelOf(ev refresh.Event) slog.Level {
 	return slog.LevelInfo
 }
 
-// attrsOf names the fields of an event as contract.md section 8 lists them; empty ones are left out.
-func attrsOf(ev refresh.Event) []slog.Attr {
-	var attrs []slog.Attr
-	text := func(key, value string) {
-		if value != "" {
-			attrs = append(attrs, slog.String(key, value))
-		}
-	}
-	number := func(key string, value int64) {
-		if value != 0 {
-			attrs = append(attrs, slog.Int64(key, value))
-		}
-	}
-	when := func(key string, t time.Time) {
-		if !t.IsZero() {
-			attrs = append(attrs, slog.String(key, t.UTC().Format(time.RFC3339)))
-		}
-	}
-	text("connection", ev.Connection)
-	text("provider", ev.Provider)
-	text("endpoint", ev.Endpoint)
-	text("reason", ev.Reason)
-	text("notice", ev.Notice)
-	text("class", string(ev.Class))
-	text("code", ev.Code)
-	number("http_status", int64(ev.HTTPStatus))
-	text("detail", ev.Message)
-	text("stage", ev.Stage)
-	text("credential", ev.Credential)
-	text("jti", ev.JTI)
-	text("token_id", ev.TokenID)
-	text("scope", ev.Scope)
-	when("expires_at", ev.ExpiresAt)
-	when("renew_at", ev.RenewAt)
-	when("next_at", ev.NextAt)
-	number("version", ev.Version)
-	number("attempt", int64(ev.Attempt))
+// maxFields is how many attributes an event has at most.
+const maxFields = 24
+
+// appendAttrs names the fields of an event as contract.md section 8 lists them; empty ones are left out.
+func appendAttrs(attrs []slog.Attr, ev refresh.Event) []slog.Attr {
+	f := fields{attrs}
+	f.texts([]field{
+		{"connection", ev.Connection}, {"provider", ev.Provider}, {"endpoint", ev.Endpoint}, {"reason", ev.Reason}, {"notice", ev.Notice},
+		{"class", string(ev.Class)}, {"code", ev.Code},
+	})
+	f.number("http_status", int64(ev.HTTPStatus))
+	f.texts([]field{
+		{"detail", ev.Message}, {"stage", ev.Stage}, {"credential", ev.Credential}, {"jti", ev.JTI}, {"token_id", ev.TokenID}, {"scope", ev.Scope},
+	})
+	f.when("expires_at", ev.ExpiresAt)
+	f.when("renew_at", ev.RenewAt)
+	f.when("next_at", ev.NextAt)
+	f.number("version", ev.Version)
+	f.number("attempt", int64(ev.Attempt))
 	if len(ev.Details) > 0 {
-		attrs = append(attrs, slog.Any("details", ev.Details))
+		f.attrs = append(f.attrs, slog.Any("details", ev.Details))
 	}
 	if ev.Latency.Total > 0 {
-		attrs = append(attrs, latencyAttr(ev.Latency))
+		f.attrs = append(f.attrs, latencyAttr(ev.Latency))
 	}
-	return attrs
+	return f.attrs
+}
+
+// fields gathers attributes, without those that are empty.
+type fields struct{ attrs []slog.Attr }
+
+// field is a text with its key.
+type field struct{ key, value string }
+
+func (f *fields) texts(list []field) {
+	for _, t := range list {
+		if t.value != "" {
+			f.attrs = append(f.attrs, slog.String(t.key, t.value))
+		}
+	}
+}
+
+func (f *fields) number(key string, value int64) {
+	if value != 0 {
+		f.attrs = append(f.attrs, slog.Int64(key, value))
+	}
+}
+
+func (f *fields) when(key string, t time.Time) {
+	if !t.IsZero() {
+		f.attrs = append(f.attrs, slog.Time(key, t.UTC().Truncate(time.Second)))
+	}
 }
 
 // latencyAttr tells where the time went, in milliseconds.
 func latencyAttr(l oauth.Latency) slog.Attr {
-	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-	return slog.Group("latency_ms", "dns", ms(l.DNS), "connect", ms(l.Connect), "tls", ms(l.TLS), "first_byte", ms(l.FirstByte),
-		"total", ms(l.Total), "reused", l.Reused)
+	ms := func(key string, d time.Duration) slog.Attr { return slog.Float64(key, float64(d.Microseconds())/1000) }
+	return slog.Attr{Key: "latency_ms", Value: slog.GroupValue(ms("dns", l.DNS), ms("connect", l.Connect), ms("tls", l.TLS),
+		ms("first_byte", l.FirstByte), ms("total", l.Total), slog.Bool("reused", l.Reused))}
 }

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"context"
 	"log/slog"
 	"time"
 
@@ -16,20 +15,20 @@ func (r *Run) ObserveProbe(ev probe.Event) {
 	if ev.Kind != probe.EventProbe || ev.Class != "" {
 		level = slog.LevelWarn
 	}
-	attrs := attrsOf(refresh.Event{
+	attrs := appendAttrs(nil, refresh.Event{
 		Connection: ev.Connection, Provider: ev.Provider, Endpoint: ev.Endpoint, Class: ev.Class, Code: ev.Code, HTTPStatus: ev.HTTPStatus,
 		Message: ev.Message, Attempt: ev.Attempt, Latency: ev.Latency,
 	})
 	if ev.Probe != "" {
 		attrs = append(attrs, slog.String("probe", string(ev.Probe)))
 	}
-	r.log.LogAttrs(context.Background(), level, string(ev.Kind), attrs...)
+	r.tell(level, string(ev.Kind), attrs...)
 }
 
 // HealthDone logs a report and writes the metrics of its endpoints. err is what the function returns.
 func (r *Run) HealthDone(found probe.Report, err error) {
 	if err != nil {
-		r.log.LogAttrs(context.Background(), slog.LevelError, "health", slog.String("error", err.Error()))
+		r.tell(slog.LevelError, "health", slog.String("error", err.Error()))
 		return
 	}
 	for _, e := range found.Endpoints {
@@ -46,13 +45,13 @@ func (r *Run) HealthDone(found probe.Report, err error) {
 	}
 	r.mu.Unlock()
 	for _, a := range found.Attention {
-		r.log.LogAttrs(context.Background(), slog.LevelWarn, "attention", slog.String("connection", a.Connection), slog.String("state", string(a.State)),
+		r.tell(slog.LevelWarn, "attention", slog.String("connection", a.Connection), slog.String("state", string(a.State)),
 			slog.Int64("seconds_to_expiry", a.SecondsToExpiry), slog.String("reason", a.Reason))
 	}
 	level := slog.LevelInfo
 	if found.Status != probe.Healthy {
 		level = slog.LevelWarn
 	}
-	r.log.LogAttrs(context.Background(), level, "health", slog.String("status", string(found.Status)), slog.Any("connections", found.Connections),
+	r.tell(level, "health", slog.String("status", string(found.Status)), slog.Any("connections", found.Connections),
 		slog.Int("endpoints", len(found.Endpoints)))
 }

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"context"
 	"encoding/json"
 	"log/slog"
 	"maps"
@@ -52,7 +51,7 @@ func (r *Run) Done(result refresh.Result, err error) {
 	if result.Plan == nil {
 		r.writeMetrics(result, err)
 	}
-	r.log.LogAttrs(context.Background(), level, "run", attrs...)
+	r.tell(level, "run", attrs...)
 }
 
 // writeMetrics leaves Refreshed out when the run failed and renewed nothing: the dead man's switch counts the values of Refreshed, and a run
@@ -170,7 +169,7 @@ func (r *Run) write(l *line, provider string) {
 	}
 	raw, err := json.Marshal(l.values)
 	if err != nil { // numbers and texts only: cannot happen
-		r.log.Error("metrics", "error", err.Error())
+		r.tell(slog.LevelError, "metrics", slog.String("error", err.Error()))
 		return
 	}
 	_, _ = r.reporter.out.Write(append(raw, '\n'))

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"context"
 	"log/slog"
 
 	"chaveiro/internal/refresh"
@@ -13,7 +12,7 @@ func (r *Run) ObserveRotation(a rotate.Audit) {
 	if a.Kind == rotate.EventAttempt {
 		r.attempted(a.Attempt, attemptOf(a.Connection, a.Provider, a.Endpoint, a.Latency.Total, a.OAuthCode, a.Class))
 	}
-	r.log.LogAttrs(context.Background(), auditLevel(a), string(a.Kind), auditAttrs(a)...)
+	r.tell(auditLevel(a), string(a.Kind), auditAttrs(a)...)
 }
 
 func auditLevel(a rotate.Audit) slog.Level {
@@ -38,29 +37,18 @@ func auditLevel(a rotate.Audit) slog.Level {
 
 // auditAttrs names the fields of a decision; empty ones are left out. The rotation's own version is "version_id", the parameter's "version".
 func auditAttrs(a rotate.Audit) []slog.Attr {
-	var attrs []slog.Attr
-	text := func(key, value string) {
-		if value != "" {
-			attrs = append(attrs, slog.String(key, value))
-		}
-	}
-	text("step", string(a.Step))
-	text("connection", a.Connection)
-	text("secret_arn", a.SecretARN)
-	text("version_id", a.Version)
-	text("error_code", string(a.Code))
-	text("client_id_fingerprint", a.ClientID)
-	text("current_ok", string(a.CurrentOK))
-	text("label", a.Label)
-	text("from", a.From)
-	text("to", a.To)
+	var f fields
+	f.texts([]field{
+		{"step", string(a.Step)}, {"connection", a.Connection}, {"secret_arn", a.SecretARN}, {"version_id", a.Version}, {"error_code", string(a.Code)},
+		{"client_id_fingerprint", a.ClientID}, {"current_ok", string(a.CurrentOK)}, {"label", a.Label}, {"from", a.From}, {"to", a.To},
+	})
 	if a.Critical {
-		attrs = append(attrs, slog.Bool("critical", true))
+		f.attrs = append(f.attrs, slog.Bool("critical", true))
 	}
-	return append(attrs, attrsOf(refresh.Event{
+	return appendAttrs(f.attrs, refresh.Event{
 		Provider: a.Provider, Endpoint: a.Endpoint, Class: a.Class, Code: a.OAuthCode, HTTPStatus: a.HTTPStatus, Message: a.Message,
 		Credential: a.Credential, TokenID: a.TokenID, ExpiresAt: a.ExpiresAt, Version: a.Parameter, Attempt: a.Attempt, Latency: a.Latency,
-	})...)
+	})
 }
 
 // RotationDone logs the end of a step and writes its metrics: RotationFailed is 1 for a step that failed, whether or not Secrets Manager's next
@@ -77,5 +65,5 @@ func (r *Run) RotationDone(step rotate.Step, err error) {
 	r.write(l, "")
 	r.writeAttempts(r.attempts, "")
 	r.mu.Unlock()
-	r.log.LogAttrs(context.Background(), level, "step", attrs...)
+	r.tell(level, "step", attrs...)
 }

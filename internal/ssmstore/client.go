@@ -12,6 +12,7 @@ import (
 // one anew, with its TLS handshake, for each call. An HTTP client that is not the SDK's is used as it is.
 func NewClient(cfg aws.Config, callers int) *ssm.Client {
 	return ssm.NewFromConfig(cfg, func(o *ssm.Options) {
+		o.EndpointResolverV2 = &lastEndpoint{rules: o.EndpointResolverV2}
 		if sdks, ok := o.HTTPClient.(*awshttp.BuildableClient); ok {
 			o.HTTPClient = sdks.WithTransportOptions(func(t *http.Transport) {
 				t.MaxIdleConnsPerHost = max(t.MaxIdleConnsPerHost, callers)

@@ -70,6 +70,9 @@ func sniff(body []byte, d Dialect) (form, map[string]any) {
 
 // decodeObject returns nil for anything but one whole JSON object.
 func decodeObject(body []byte) map[string]any {
+	if fields, ok := plainObject(body); ok {
+		return fields
+	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber() // a float64 cannot hold every number that a server may send, and 1e999 not at all
 	var fields map[string]any

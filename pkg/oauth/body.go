@@ -36,7 +36,7 @@ func readBody(res *http.Response) ([]byte, error) {
 	default: // only gzip was offered
 		return nil, errBodyEncoding
 	}
-	body, err := io.ReadAll(io.LimitReader(r, maxBody+1))
+	body, err := readAll(io.LimitReader(r, maxBody+1), res.ContentLength)
 	switch {
 	case len(body) > maxBody:
 		return body[:maxBody], errBodyTooLarge
@@ -44,6 +44,24 @@ func readBody(res *http.Response) ([]byte, error) {
 		return body, wire.blame(errBodyEncoding)
 	}
 	return body, nil
+}
+
+// readAll is io.ReadAll, with room for as much as the answer is said to have, and for the read that finds its end.
+func readAll(r io.Reader, length int64) ([]byte, error) {
+	b := make([]byte, 0, max(512, min(length, maxBody)+1))
+	for {
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if err == io.EOF {
+			return b, nil
+		}
+		if err != nil {
+			return b, err
+		}
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+	}
 }
 
 // gzipOverhead is more than gzip ever adds: a body that fits decompressed fits compressed.

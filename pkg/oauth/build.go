@@ -36,10 +36,10 @@ func (r *Request) httpRequest(ctx context.Context, userAgent string) (*http.Requ
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Accept", typeJSON)
-	req.Header.Set("Accept-Encoding", "gzip")
-	req.Header.Set("Content-Type", contentType)
-	req.Header.Set("User-Agent", userAgent)
+	values := []string{typeJSON, "gzip", contentType, userAgent} // of this request alone: a RoundTripper of others may do what it must not
+	for i, name := range [...]string{"Accept", "Accept-Encoding", "Content-Type", "User-Agent"} {
+		req.Header[name] = values[i : i+1 : i+1]
+	}
 	for name, values := range r.Header {
 		req.Header[http.CanonicalHeaderKey(name)] = values
 	}

@@ -56,6 +56,9 @@ func (r *Request) fault() string {
 
 // renameFault finds two parameters under one name, which RFC 6749 section 3.2 forbids.
 func (r *Request) renameFault() string {
+	if len(r.ParamNames) == 0 {
+		return "" // each has its own name, and no map has one twice
+	}
 	taken := make(map[string]string)
 	standard := []string{"grant_type", "scope", "audience", "resource", "client_id", "client_secret"}
 	for name := range r.Params {

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -28,8 +27,11 @@ func (a *answer) token(r *Request) (*Token, *Error) {
 	a.secrets(private, minNamed)
 	claims := parseClaims(access).without(private)
 	life := a.stated(claims)
+	secret := NewSecret(access)
 	t := &Token{
-		AccessToken: NewSecret(access),
+		AccessToken: secret,
+		id:          secret.Fingerprint(),
+		idOf:        secret,
 		TokenType:   "Bearer",
 		IssuedAt:    a.at,
 		ExpiresIn:   life.expiresIn(),
@@ -124,14 +126,30 @@ func (a *answer) scope(claims Claims, r *Request, private *scrubber) (string, Sc
 
 // shape is a fingerprint of the answer's field names: a provider that changes its answers shows by it.
 func (a *answer) shape() string {
-	sum := sha256.Sum256([]byte(strings.Join(slices.Sorted(maps.Keys(a.fields)), "\n")))
+	text := make([]byte, 0, 256)
+	for i, name := range a.sortedNames() {
+		if i > 0 {
+			text = append(text, '\n')
+		}
+		text = append(text, name...)
+	}
+	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:4])
+}
+
+func (a *answer) sortedNames() []string {
+	names := make([]string, 0, len(a.fields))
+	for name := range a.fields {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // fieldNames are the names of the answer's fields, for a person who wants to know what changed: identifiers of a plausible length, at most 30.
 func (a *answer) fieldNames(private *scrubber) string {
 	var names []string
-	for _, name := range slices.Sorted(maps.Keys(a.fields)) {
+	for _, name := range a.sortedNames() {
 		if len(names) < maxFieldNames && isFieldName(name) && !private.finds(name) {
 			names = append(names, name)
 		}

@@ -1,19 +1,19 @@
 package oauth
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"slices"
-	"strings"
 )
 
 // mayBeIn reports whether a text, read without signs, may hold a whole form of the secret. It errs on the side of yes, and a no is much cheaper
 // than to make all forms: each answer of success is asked a few times, and holds none.
-func (o *sought) mayBeIn(bare string) bool {
+func (o *sought) mayBeIn(bare []byte) bool {
 	if o.marks == nil {
 		o.marks = marks(o.text)
 	}
-	return slices.ContainsFunc(o.marks, func(m string) bool { return strings.Contains(bare, m) })
+	return slices.ContainsFunc(o.marks, func(m []byte) bool { return bytes.Contains(bare, m) })
 }
 
 // marks are what the forms of a secret have in common when they are read without signs: whoever finds a form in a text finds a mark in it.
@@ -24,11 +24,11 @@ func (o *sought) mayBeIn(bare string) bool {
 //   - Hex is hex.
 //
 // A mark that is empty is in every text.
-func marks(secret string) []string {
+func marks(secret string) [][]byte {
 	raw := append(make([]byte, 2, 2+len(secret)), secret...) // with room for the offsets in front
 	form := make([]byte, 0, 2*len(raw))                      // hex is the longest
 	all := make([]byte, 0, 8*len(raw))
-	var ends []int
+	ends := make([]int, 0, 5)
 	add := func(form []byte) {
 		all = withoutSigns.appendTo(all, form)
 		ends = append(ends, len(all))
@@ -45,9 +45,9 @@ func marks(secret string) []string {
 			add(encoded) // too short to show within a longer text
 		}
 	}
-	text, found := string(all), make([]string, len(ends))
+	found := make([][]byte, len(ends))
 	for i, from := 0, 0; i < len(ends); i++ {
-		found[i], from = text[from:ends[i]], ends[i]
+		found[i], from = all[from:ends[i]], ends[i]
 	}
 	return found
 }

@@ -158,7 +158,7 @@ func isWord(s string) bool {
 }
 
 func isAlphanumeric(c byte) bool {
-	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
+	return c-'0' < 10 || c|' '-'a' < 26 // what is below '0' or 'a' wraps around; it is asked of every byte of a token
 }
 
 // finds reports whether a text holds a whole form of a secret, also with blanks or signs between. That a secret holds the text is no find: a
@@ -170,7 +170,11 @@ func (s *scrubber) finds(text string) bool {
 	if s.overwhelmed() {
 		return true
 	}
-	bare := withoutSigns.read(text)
+	if !slices.ContainsFunc(s.secrets, func(o *sought) bool { return len(text) >= o.least }) {
+		return false // mostly: a claim is shorter than a secret
+	}
+	var room [256]byte
+	bare := withoutSigns.appendTo(room[:0], []byte(text))
 	return slices.ContainsFunc(s.secrets, func(o *sought) bool {
 		return len(bare) >= o.least && o.mayBeIn(bare) && o.isIn(text)
 	})

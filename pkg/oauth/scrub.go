@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"html"
 	"net/url"
 	"slices"
 	"strings"
@@ -35,7 +34,7 @@ type scrubber struct {
 type sought struct {
 	text  string
 	least int                // letters and digits that a text must have to hold a whole form
-	marks []string           // see mayBeIn; nil until they are asked for
+	marks [][]byte           // see mayBeIn; nil until they are asked for
 	made  bool               // the forms are: an answer of success mostly needs none of its token's, and a token is long
 	forms [readings][]string // per reading, in lower case: %2F is also written %2f, and some servers put what they repeat in lower case
 }
@@ -80,7 +79,7 @@ func (o *sought) make() {
 	secret, raw := o.text, []byte(o.text)
 	quoted, _ := json.Marshal(secret) // a string always marshals
 	forms := []string{
-		secret, html.EscapeString(secret), string(bytes.Trim(quoted, `"`)), url.QueryEscape(secret), url.PathEscape(secret),
+		secret, escapeHTML(secret), string(bytes.Trim(quoted, `"`)), url.QueryEscape(secret), url.PathEscape(secret),
 		base64.StdEncoding.EncodeToString(raw), base64.RawStdEncoding.EncodeToString(raw), base64.URLEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw),
 		hex.EncodeToString(raw),
 	}
@@ -276,4 +275,9 @@ func hideOpaque(s string) string {
 
 func isOpaque(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || strings.IndexByte("+/=_-%.", c) >= 0
+}
+
+// escapeHTML is html.EscapeString, without the package's table of two thousand entities.
+func escapeHTML(s string) string {
+	return strings.NewReplacer("&", "&amp;", "'", "&#39;", "<", "&lt;", ">", "&gt;", `"`, "&#34;").Replace(s)
 }

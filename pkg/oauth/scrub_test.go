@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"html"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -42,6 +43,38 @@ func TestWhatIsCleanAtAGlanceIsClean(t *testing.T) {
 		}
 		if isClean(s) && slow != s {
 			t.Errorf("%q is not clean", s)
+		}
+	}
+}
+
+func TestLettersAndDigitsAreThoseOfASCII(t *testing.T) {
+	for c := range 256 {
+		want := strings.IndexByte("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", byte(c)) >= 0
+		if got := isAlphanumeric(byte(c)); got != want {
+			t.Errorf("%q: %v, want %v", byte(c), got, want)
+		}
+	}
+}
+
+func TestAShortTextCostsNoMemory(t *testing.T) {
+	s := new(scrubber)
+	s.add("a1b2c3d4-1111-2222-3333-444455556666")
+	s.finds(strings.Repeat("public ", 50)) // makes the marks
+	for _, text := range []string{"1700172800", "read write", "9C7A3C52-0F6D-4F13-9F0E-4F2F6F2A3B1C", strings.Repeat("Public ", 30)} {
+		if n := testing.AllocsPerRun(100, func() { s.finds(text) }); n > 0 {
+			t.Errorf("%q: %v pieces of memory", text, n)
+		}
+	}
+}
+
+func TestHTMLIsEscapedAsThePackageHTMLEscapesIt(t *testing.T) {
+	var all strings.Builder
+	for c := range rune(0x250) {
+		all.WriteRune(c)
+	}
+	for _, text := range []string{"", "plain", `<a href="x">'&amp;'</a>`, "&&<<", all.String(), "\xff&\xfe"} {
+		if got, want := escapeHTML(text), html.EscapeString(text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
 		}
 	}
 }

@@ -27,13 +27,21 @@ type Token struct {
 	Fields      string // those names, separated by blanks, when Shape is not Request.KnownShape; without what is no name or holds a secret
 	Reissued    bool   // the same token as Request.KnownTokenID
 	Notes       []Note // what was odd about the answer, see the Note constants
+
+	id   string // of idOf, since it is asked for several times
+	idOf Secret
 }
 
 // Expiry is IssuedAt + Lifetime.
 func (t *Token) Expiry() time.Time { return t.IssuedAt.Add(t.Lifetime) }
 
 // ID is the token's fingerprint: 16 hex digits of its SHA-256.
-func (t *Token) ID() string { return t.AccessToken.Fingerprint() }
+func (t *Token) ID() string {
+	if t.id != "" && t.idOf == t.AccessToken { // the same text in the same place
+		return t.id
+	}
+	return t.AccessToken.Fingerprint()
+}
 
 // ScopeSource says where Token.Scope comes from (RFC 6749 section 5.1: an answer without scope grants what was asked for).
 type ScopeSource string

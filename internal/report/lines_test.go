@@ -1,0 +1,77 @@
+package report_test
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+	"time"
+
+	"chaveiro/internal/refresh"
+	"chaveiro/internal/report"
+	"chaveiro/internal/rotate"
+	"chaveiro/pkg/oauth"
+)
+
+// TestLinesToTheByte: people search for these lines, and filters of CloudWatch match them.
+func TestLinesToTheByte(t *testing.T) {
+	at := time.Date(2026, 1, 2, 12, 0, 0, 999_999_999, time.FixedZone("BRT", -3*60*60))
+	latency := oauth.Latency{DNS: 1500 * time.Microsecond, Connect: 2 * time.Millisecond, TLS: 30_001 * time.Microsecond, FirstByte: 1, Total: time.Second, Reused: true}
+	for name, c := range map[string]struct {
+		tell func(*report.Run)
+		want string
+	}{
+		"everything": {
+			func(r *report.Run) {
+				r.Observe(refresh.Event{
+					Kind: refresh.EventFailed, Connection: "a/b", Provider: "p", Endpoint: "h:8443", Reason: "due", Message: `it's "<not>" good & não`,
+					Credential: "v1", Stage: "AWSCURRENT", TokenID: "0123", JTI: "j", Scope: "a b", ExpiresAt: at, RenewAt: at.Truncate(time.Second), Version: 7,
+					Class: oauth.Transient, Code: "server_error", HTTPStatus: 503, NextAt: at, Attempt: 2, Latency: latency, Notice: "n", Details: []string{"one", "<two>"},
+				})
+			},
+			`{"timestamp":"2026-01-02T12:00:00Z","level":"WARN","message":"refresh_failed","requestId":"request-1","connection":"a/b","provider":"p",` +
+				`"endpoint":"h:8443","reason":"due","notice":"n","class":"transient","code":"server_error","http_status":503,` +
+				`"detail":"it's \"<not>\" good & não","stage":"AWSCURRENT","credential":"v1","jti":"j","token_id":"0123","scope":"a b",` +
+				`"expires_at":"2026-01-02T15:00:00Z","renew_at":"2026-01-02T15:00:00Z","next_at":"2026-01-02T15:00:00Z","version":7,"attempt":2,` +
+				`"details":["one","<two>"],"latency_ms":{"dns":1.5,"connect":2,"tls":30.001,"first_byte":0,"total":1000,"reused":true}}`,
+		},
+		"nothing": {
+			func(r *report.Run) { r.Observe(refresh.Event{Kind: refresh.EventRefreshed}) },
+			`{"timestamp":"2026-01-02T12:00:00Z","level":"INFO","message":"refreshed","requestId":"request-1"}`,
+		},
+		"the end of a dry run": {
+			func(r *report.Run) {
+				r.Done(refresh.Result{Plan: []refresh.Planned{}, Connections: 3, Counts: refresh.Counts{Refreshed: 2}}, errors.New("x <y>"))
+			},
+			`{"timestamp":"2026-01-02T12:00:00Z","level":"ERROR","message":"run","requestId":"request-1","connections":3,` +
+				`"counts":{"refreshed":2,"fresh":0,"reissued":0,"failed":0,"deferred":0,"orphaned":0,"paused":0},"error":"x <y>"}`,
+		},
+		"a decision of a rotation": {
+			func(r *report.Run) {
+				r.ObserveRotation(rotate.Audit{Kind: rotate.EventPublished, Step: "finishSecret", Connection: "a/b", SecretARN: "arn", Version: "v2", Critical: true, ExpiresAt: at, Latency: latency})
+			},
+			`{"timestamp":"2026-01-02T12:00:00Z","level":"INFO","message":"` + string(rotate.EventPublished) + `","requestId":"request-1","step":"finishSecret",` +
+				`"connection":"a/b","secret_arn":"arn","version_id":"v2","critical":true,"expires_at":"2026-01-02T15:00:00Z",` +
+				`"latency_ms":{"dns":1.5,"connect":2,"tls":30.001,"first_byte":0,"total":1000,"reused":true}}`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			c.tell(report.New(report.Config{Out: &out, Stack: "chaveiro", Now: noon}).Run("request-1"))
+			if got := out.String(); got != c.want+"\n" {
+				t.Errorf("wrote\n%s\nwant\n%s", got, c.want)
+			}
+		})
+	}
+}
+
+// TestALineHasNothingOfTheOneBefore: both use the same room.
+func TestALineHasNothingOfTheOneBefore(t *testing.T) {
+	var out bytes.Buffer
+	run := report.New(report.Config{Out: &out, Stack: "chaveiro", Now: noon}).Run("")
+	run.Observe(refresh.Event{Kind: refresh.EventRefreshed, Connection: "first", Details: []string{"of the first"}, Version: 1})
+	out.Reset()
+	run.Observe(refresh.Event{Kind: refresh.EventRefreshed})
+	if got, want := out.String(), `{"timestamp":"2026-01-02T12:00:00Z","level":"INFO","message":"refreshed"}`+"\n"; got != want {
+		t.Errorf("something of another event is in %s", got)
+	}
+}
