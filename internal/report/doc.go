@@ -65,13 +65,14 @@ type attempt struct {
 	endpoint   string
 	millis     float64
 	success    bool
+	probe      bool // of a healthcheck
 }
 
 // attemptOf judges a request. A pair or a request that is refused is the endpoint's proper answer, which says nothing against it: that is what
 // Failing and RefreshFailed are for. So a tenant with a dead pair, which is asked for once an hour, does not hide an outage.
 func attemptOf(connection, provider, endpoint string, took time.Duration, code string, class oauth.Class) attempt {
 	success := code == "" || class == oauth.Credentials || class == oauth.Configuration
-	return attempt{connection, provider, endpoint, float64(took) / float64(time.Millisecond), success}
+	return attempt{connection: connection, provider: provider, endpoint: endpoint, millis: float64(took) / float64(time.Millisecond), success: success}
 }
 
 // attempted notes a request. One that is repeated counts once, as it ended.

@@ -34,7 +34,9 @@ func (r *Run) HealthDone(found probe.Report, err error) {
 	for _, e := range found.Endpoints {
 		if took, ok := e.Measured(); ok {
 			r.mu.Lock()
-			r.attempts = append(r.attempts, attempt{"", e.Provider, e.Host, float64(took) / float64(time.Millisecond), e.Status != probe.Unhealthy})
+			r.attempts = append(r.attempts, attempt{
+				provider: e.Provider, endpoint: e.Host, millis: float64(took) / float64(time.Millisecond), success: e.Status != probe.Unhealthy, probe: true,
+			})
 			r.mu.Unlock()
 		}
 	}

@@ -78,15 +78,13 @@ func TestDeadPairsAreNoOutage(t *testing.T) {
 
 // TestABusyInstallationIsNotSlow: a day, in which so many real requests are made that some are slow in many periods. A tenth of the connections
 // with a tenth of the life are as many requests in a period, for a tenth of the day.
-//
-// What is not here, since it rings: hundreds of connections of each of a dozen providers. Of an endpoint that is asked once in a run the one
-// time is all that is known, and with a dozen of them something is slow in one period of seven.
 func TestABusyInstallationIsNotSlow(t *testing.T) {
 	thousand := sizes{short: 10, race: 10, full: 1}.get()
 	for name, c := range map[string]struct{ connections, endpoints, part int }{
 		"a thousand connections of one provider": {1000, 1, thousand},
 		"a thousand of three":                    {1000, 3, 10},
 		"a hundred of twelve":                    {100, 12, sizes{short: 8, race: 8, full: 4}.get()},
+		"a thousand of twelve":                   {1000, 12, thousand},
 	} {
 		inBubble(t, name, func(t *testing.T) {
 			in := install(t, 5*time.Minute)
