@@ -247,6 +247,9 @@ func TestEachFunctionHasALogGroupOfItsOwnName(t *testing.T) {
 
 // TestTheBuiltFunctionStartsWithTheTemplatesEnvironment starts the real program with what the template gives it, and lets it sweep.
 func TestTheBuiltFunctionStartsWithTheTemplatesEnvironment(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a function: left to make test")
+	}
 	t.Parallel()
 	bootstrap, err := lambdatest.Build(t.Context(), root+"/functions/refresher", t.TempDir())
 	must(t, err)

@@ -125,6 +125,9 @@ func TestAStepHasItsTime(t *testing.T) {
 
 // TestTheBuiltRotatorStartsWithTheTemplatesEnvironment, and its metrics are those of the alarm.
 func TestTheBuiltRotatorStartsWithTheTemplatesEnvironment(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a function: left to make test")
+	}
 	t.Parallel()
 	bootstrap, err := lambdatest.Build(t.Context(), root+"/functions/rotator", t.TempDir())
 	must(t, err)

@@ -56,6 +56,9 @@ func TestThreeChecksOfFiveRing(t *testing.T) {
 
 // TestDeadPairsAreNoOutage: the canaries of tenants whose pairs are dead are asked for every hour, and are refused as they should be.
 func TestDeadPairsAreNoOutage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("hours of a busy installation: left to make test")
+	}
 	hours := sizes{short: 4, race: 4, full: 48}.get()
 	for _, dead := range []int{1, 20} {
 		inBubble(t, fmt.Sprintf("%d of them", dead), func(t *testing.T) {
@@ -79,6 +82,9 @@ func TestDeadPairsAreNoOutage(t *testing.T) {
 // TestABusyInstallationIsNotSlow: a day, in which so many real requests are made that some are slow in many periods. A tenth of the connections
 // with a tenth of the life are as many requests in a period, for a tenth of the day.
 func TestABusyInstallationIsNotSlow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("hours of a busy installation: left to make test")
+	}
 	thousand := sizes{short: 10, race: 10, full: 1}.get()
 	for name, c := range map[string]struct{ connections, endpoints, part int }{
 		"a thousand connections of one provider": {1000, 1, thousand},

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
@@ -38,10 +39,20 @@ type noValue struct{}
 // template is template.yaml as it is written.
 type template map[string]any
 
+// parsed is template.yaml, parsed once: nearly every test of this package reads it, some a dozen times. What is made of it is each test's own.
+var parsed = sync.OnceValues(func() (*yaml.Node, error) {
+	raw, err := os.ReadFile(filepath.Join(root, "template.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	var node yaml.Node
+	return &node, yaml.Unmarshal(raw, &node)
+})
+
 func readTemplate(t *testing.T) template {
 	t.Helper()
-	var node yaml.Node
-	must(t, yaml.Unmarshal([]byte(read(t, "template.yaml")), &node))
+	node, err := parsed()
+	must(t, err)
 	value, ok := plain(t, node.Content[0]).(map[string]any)
 	if !ok {
 		t.Fatal("template.yaml is no mapping")
