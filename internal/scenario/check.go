@@ -82,16 +82,12 @@ func wantReport(p *player, report *probe.Report, args []string) error {
 
 // wantEndpoint: endpoint HOST conditions; total and reused are those of its latency.
 func wantEndpoint(_ *player, report *probe.Report, args []string) error {
-	head, more, err := split(args, 1)
-	if err != nil {
-		return err
-	}
-	want, err := conditions(more)
+	head, want, err := subject(args)
 	if err != nil {
 		return err
 	}
 	for _, e := range report.Endpoints {
-		if e.Host != head[0] {
+		if e.Host != head {
 			continue
 		}
 		v := view{
@@ -100,23 +96,19 @@ func wantEndpoint(_ *player, report *probe.Report, args []string) error {
 		}
 		return v.meets(want)
 	}
-	return fmt.Errorf("%s is not among %d endpoints of the report", head[0], len(report.Endpoints))
+	return fmt.Errorf("%s is not among %d endpoints of the report", head, len(report.Endpoints))
 }
 
 // wantAttention: attention CONNECTION conditions.
 func wantAttention(p *player, report *probe.Report, args []string) error {
-	head, more, err := split(args, 1)
-	if err != nil {
-		return err
-	}
-	want, err := conditions(more)
+	head, want, err := subject(args)
 	if err != nil {
 		return err
 	}
 	for _, a := range report.Attention {
-		if a.Connection == head[0] {
+		if a.Connection == head {
 			return p.w.viewOf(a).meets(want)
 		}
 	}
-	return fmt.Errorf("%s is not among the %d that need attention", head[0], len(report.Attention))
+	return fmt.Errorf("%s is not among the %d that need attention", head, len(report.Attention))
 }

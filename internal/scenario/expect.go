@@ -72,6 +72,16 @@ func (p *player) expect(l line, want expectation) error {
 	return nil
 }
 
+// subject reads a line of a name and conditions.
+func subject(args []string) (name string, want []condition, err error) {
+	head, more, err := split(args, 1)
+	if err != nil {
+		return "", nil, err
+	}
+	want, err = conditions(more)
+	return head[0], want, err
+}
+
 // ofRun is an expectation of a run: without one in the step it can only be a mistake.
 func ofRun(want expectation) expectation {
 	return func(p *player, args []string) error {
@@ -173,20 +183,16 @@ func numbers(args []string) (map[string]int, error) {
 // entry is an expectation of one entry in a list of the result, by its connection.
 func entry[T any](list func(refresh.Result) []T) expectation {
 	return func(p *player, args []string) error {
-		head, more, err := split(args, 1)
-		if err != nil {
-			return err
-		}
-		want, err := conditions(more)
+		head, want, err := subject(args)
 		if err != nil {
 			return err
 		}
 		for _, x := range list(p.last.Result) {
-			if v := p.w.viewOf(x); v["connection"] == head[0] {
+			if v := p.w.viewOf(x); v["connection"] == head {
 				return v.meets(want)
 			}
 		}
-		return fmt.Errorf("%s is not in this list of the result%s", head[0], p.explain())
+		return fmt.Errorf("%s is not in this list of the result%s", head, p.explain())
 	}
 }
 
@@ -268,16 +274,12 @@ func wantError(p *player, args []string) error {
 
 // wantEvent: event KIND conditions: there is such an event.
 func wantEvent(p *player, args []string) error {
-	head, more, err := split(args, 1)
+	head, want, err := subject(args)
 	if err != nil {
 		return err
 	}
-	want, err := conditions(more)
-	if err != nil {
-		return err
-	}
-	p.excused[head[0]]++
-	return p.anyEvent(func(ev refresh.Event) bool { return string(ev.Kind) == head[0] }, want)
+	p.excused[head]++
+	return p.anyEvent(func(ev refresh.Event) bool { return string(ev.Kind) == head }, want)
 }
 
 // wantNotice: notice NAME CONNECTION conditions; the connection is - for a notice about all.
@@ -428,17 +430,13 @@ func wantCost(p *player, args []string) error {
 // parameter is an expectation of what is published for a connection.
 func parameter(kind refresh.Kind) expectation {
 	return func(p *player, args []string) error {
-		head, more, err := split(args, 1)
+		head, want, err := subject(args)
 		if err != nil {
 			return err
 		}
-		want, err := conditions(more)
-		if err != nil {
-			return err
-		}
-		v, ok := p.w.parameterView(head[0], kind)
+		v, ok := p.w.parameterView(head, kind)
 		if !ok {
-			return fmt.Errorf("there is no parameter %s", ParameterName(head[0], kind))
+			return fmt.Errorf("there is no parameter %s", ParameterName(head, kind))
 		}
 		return v.meets(want)
 	}
