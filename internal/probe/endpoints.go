@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,7 +24,7 @@ const (
 	stagger = 100 * time.Millisecond
 	// turn is the time after which another connection, and the next endpoints, take their turn: the period of the healthcheck's schedule.
 	turn = 5 * time.Minute
-	// maxHost is the longest name of a host with its port; what is longer in a record was written by somebody else.
+	// maxHost is the longest name of a host with its port.
 	maxHost = 253 + len(":65535")
 	// margin is kept free before the Lambda deadline for the report.
 	margin = time.Second
@@ -35,6 +37,7 @@ type target struct {
 	probe    Probe
 	url      string   // of the token endpoint; "" when only a connection's document tells it
 	reader   string   // the connection whose document is read, when one has to be
+	version  string   // of that document
 	healthy  []string // connections of this endpoint that do not fail, in order
 	others   []string
 }
@@ -45,7 +48,7 @@ func (r *run) targets() []*target {
 	for _, it := range r.items {
 		host, id := it.endpoint()
 		p, known := r.cfg.Catalogue.Get(id)
-		if it.state == Paused || host == "" || len(host) > maxHost || !known {
+		if it.state == Paused || it.givenUp(r.now) || !isHost(host) || !known {
 			continue
 		}
 		t := byHost[host]
@@ -69,6 +72,13 @@ func (r *run) targets() []*target {
 		targets = append(targets, t)
 	}
 	return targets
+}
+
+// isHost reports whether a text of a record can be a host with its port: what cannot was written by somebody else, and is not repeated.
+func isHost(text string) bool {
+	return text != "" && len(text) <= maxHost && !strings.ContainsFunc(text, func(c rune) bool {
+		return (c < 'a' || c > 'z') && (c < '0' || c > '9') && !strings.ContainsRune(".-:[]", c)
+	})
 }
 
 // belongsTo names the provider of the endpoint. Of several on one host it is the one whose endpoint the catalogue knows.
@@ -156,11 +166,12 @@ func (r *run) pause(ctx context.Context, answered <-chan struct{}) {
 }
 
 // ask makes the request of one endpoint. An answer that is slower than the threshold is asked for once more at once, in what is left of one
-// time-out, and the faster one counts: a single lost packet says nothing about the provider.
+// time-out, and the faster one counts: a single lost packet says nothing about the provider. The first request has the Asker's own time-out.
 func (r *run) ask(ctx context.Context, t *target) *Endpoint {
 	row := &Endpoint{Provider: t.provider.ID, Host: t.host, Probe: t.probe, ThresholdMS: r.cfg.Threshold.Milliseconds()}
-	began := r.cfg.Now()
-	req, err := r.request(ctx, t)
+	within, cancel := context.WithDeadline(ctx, r.cfg.Now().Add(r.cfg.TokenTimeout))
+	defer cancel()
+	req, err := r.request(within, t)
 	switch {
 	case errors.Is(err, errMoved):
 		return nil
@@ -174,13 +185,12 @@ func (r *run) ask(ctx context.Context, t *target) *Endpoint {
 		return nil
 	}
 	if first.err == nil && first.latency.Total > r.cfg.Threshold {
-		within, cancel := context.WithDeadline(ctx, began.Add(r.cfg.TokenTimeout))
-		defer cancel()
 		if second := r.once(within, t, req, 2); second.err == nil && second.latency.Total < first.latency.Total {
 			first = second
 		}
 	}
 	row.total, row.Latency, row.HTTPStatus, row.Code = first.latency.Total, millis(first.latency), first.status, first.code
+	row.answered = first.err == nil || first.err.Class == oauth.Credentials
 	switch {
 	case first.err != nil:
 		row.Status = Unhealthy
@@ -205,6 +215,7 @@ func (r *run) request(ctx context.Context, t *target) (oauth.Request, error) {
 	if err != nil {
 		return oauth.Request{}, err
 	}
+	t.version = doc.VersionID
 	conn, err := connection.Parse(t.reader, doc.Value, r.cfg.Catalogue, connection.Options{AllowLoopback: r.cfg.AllowLoopback})
 	if err != nil {
 		return oauth.Request{}, err
@@ -224,6 +235,12 @@ func codeOf(err error) string {
 	return "secret_unreadable"
 }
 
+// refusedInItsWay reports whether the endpoint, of which no catalogue knows how it speaks, has refused a request without credentials by its status
+// alone, as a gateway in front of it does. What is known to be a firewall's page is none.
+func (t *target) refusedInItsWay(e *oauth.Error) bool {
+	return t.probe == provider.ProbeReachability && t.url == "" && e.Status == http.StatusForbidden && e.Code != oauth.CodeWAFBlocked
+}
+
 // reply is what one request came to.
 type reply struct {
 	latency oauth.Latency
@@ -237,26 +254,44 @@ func (a reply) cancelled() bool { return a.err != nil && a.err.Class == oauth.No
 
 // once makes one request and tells it.
 func (r *run) once(ctx context.Context, t *target, req oauth.Request, attempt int) reply {
+	ev := Event{Kind: EventProbe, Provider: t.provider.ID, Endpoint: t.host, Probe: t.probe, Connection: t.reader, Attempt: attempt}
 	var a reply
 	var err error
 	if t.probe == provider.ProbeToken {
-		var x oauth.Exchange
-		x, err = r.cfg.Asker.Exchange(ctx, req) // the token is dropped: the published one stays as good as it is
-		a.latency, a.status = x.Latency, 200
+		a, err = r.fetch(ctx, t, req, &ev)
 	} else {
-		var refusal oauth.Refusal
-		refusal, err = r.cfg.Asker.Reach(ctx, req)
-		a.latency, a.status, a.code = refusal.Latency, refusal.Status, refusal.Code
+		a, err = r.reach(ctx, req)
 	}
-	ev := Event{Kind: EventProbe, Provider: t.provider.ID, Endpoint: t.host, Probe: t.probe, Connection: t.reader, Attempt: attempt, Latency: a.latency}
-	if err != nil {
-		if !errors.As(err, &a.err) { // an Asker that breaks its promise must not look like a healthy endpoint
-			a.err = &oauth.Error{Class: oauth.Malformed, Code: oauth.CodeUnexpectedStatus, Host: t.host}
-		}
+	switch {
+	case err == nil:
+	case !errors.As(err, &a.err): // an Asker that breaks its promise must not look like a healthy endpoint
+		a.err = &oauth.Error{Class: oauth.Malformed, Code: oauth.CodeUnexpectedStatus, Host: t.host}
+		fallthrough
+	default:
 		a.status, a.code = a.err.Status, a.err.Code
+	}
+	if a.err != nil && t.refusedInItsWay(a.err) {
+		a.err = nil
+	}
+	if a.err != nil {
 		ev.Class, ev.Message = a.err.Class, a.err.Error()
 	}
-	ev.HTTPStatus, ev.Code = a.status, a.code
+	ev.HTTPStatus, ev.Code, ev.Latency = a.status, a.code, a.latency
 	r.cfg.Observe(ev)
 	return a
+}
+
+// fetch asks for a token, and drops it: the published one stays as good as it is.
+func (r *run) fetch(ctx context.Context, t *target, req oauth.Request, ev *Event) (reply, error) {
+	x, err := r.cfg.Asker.Exchange(ctx, req)
+	if x.Token != nil {
+		ev.Credential, ev.TokenID, ev.JTI, ev.Scope, ev.ExpiresAt = t.version, x.Token.ID(), x.Token.JTI, x.Token.Scope, x.Token.Expiry()
+	}
+	return reply{latency: x.Latency, status: http.StatusOK}, err
+}
+
+// reach asks to be refused.
+func (r *run) reach(ctx context.Context, req oauth.Request) (reply, error) {
+	refusal, err := r.cfg.Asker.Reach(ctx, req)
+	return reply{latency: refusal.Latency, status: refusal.Status, code: refusal.Code}, err
 }

@@ -2,8 +2,10 @@ package probe_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -35,8 +37,9 @@ func TestEachEndpointIsAskedOnceWhateverTheNumberOfTenants(t *testing.T) {
 			{Provider: "hotmart", Host: "api-sec-vlc.hotmart.com", Status: probe.Healthy, Probe: provider.ProbeReachability, Latency: probe.Latency{Reused: true}, ThresholdMS: 1000, HTTPStatus: 401, Code: "client_auth_not_seen"},
 			{Provider: "kiwify", Host: "public-api.kiwify.com", Status: probe.Healthy, Probe: provider.ProbeReachability, Latency: probe.Latency{Reused: true}, ThresholdMS: 1000, HTTPStatus: 400, Code: "client_auth_not_seen"},
 		} {
-			if report.Endpoints[i] != want {
-				t.Errorf("%+v, want %+v", report.Endpoints[i], want)
+			got, _ := json.Marshal(report.Endpoints[i])
+			if text, _ := json.Marshal(want); string(got) != string(text) {
+				t.Errorf("%s, want %s", got, text)
 			}
 		}
 		for _, p := range []*oauthtest.Provider{w.hotmart, w.kiwify} {
@@ -189,7 +192,7 @@ func TestADocumentThatCannotBeUsedSaysNothingOfTheEndpoint(t *testing.T) {
 				if e.Status != probe.Degraded || e.Probe != probe.None || e.Code != c.code || r.Status != probe.Degraded {
 					t.Errorf("%+v", r)
 				}
-				if _, measured := e.Measured(); measured {
+				if _, _, measured := e.Measured(); measured {
 					t.Error("it counts as measured")
 				}
 				if len(w.events) != 1 || w.events[0].Kind != probe.EventUnasked || w.events[0].Message == "" || w.events[0].Connection != "generic/a" {
@@ -235,6 +238,9 @@ func TestTokenProbes(t *testing.T) {
 			}
 			for _, ev := range w.events {
 				used[ev.Connection]++
+				if minted := ev.Probe == provider.ProbeToken; minted != (len(ev.TokenID) == 16 && ev.Credential != "" && ev.ExpiresAt.After(time.Now())) {
+					t.Errorf("what was minted is told: %+v", ev)
+				}
 			}
 			<-time.After(5 * time.Minute)
 		}
@@ -248,8 +254,9 @@ func TestTokenProbes(t *testing.T) {
 		paypal.Remove("id-of-paypal-a")
 		paypal.Remove("id-of-paypal-b")
 		r := w.run(`{"connections":["paypal/a"],"probe":"token"}`)
-		if e := w.only(r); e.Status != probe.Unhealthy || e.Code != "invalid_client" || e.HTTPStatus != 401 {
-			t.Errorf("%+v", e)
+		e := w.only(r)
+		if _, answered, _ := e.Measured(); e.Status != probe.Unhealthy || e.Code != "invalid_client" || e.HTTPStatus != 401 || !answered {
+			t.Errorf("%+v: the endpoint did its work", e)
 		}
 		if r := w.run(`{"connections":["paypal/wrong"],"probe":"token"}`); w.only(r).Probe != provider.ProbeReachability {
 			t.Errorf("a pair that is known to be refused was used: %+v", r.Endpoints)
@@ -312,8 +319,14 @@ func TestWhoIsNotAsked(t *testing.T) {
 		w.token("other/x", r)
 		w.secret("kiwify/y", `"provider":"kiwify"`)
 		r = w.record("kiwify/y", 20*time.Hour)
-		r.Endpoint = strings.Repeat("x", 260)
-		w.token("kiwify/y", r)
+		for i, host := range []string{strings.Repeat("x", 260), "<script>", "a b", "HOST", "https://x", "a\nb", "x@y"} {
+			r.Endpoint = host
+			r.Seq = int64(i + 1)
+			w.token("kiwify/y", r)
+			if r := w.run(`{}`); len(r.Endpoints) != 0 || r.Status != probe.Healthy {
+				t.Errorf("%q: %+v", host, r)
+			}
+		}
 		if r := w.run(`{}`); len(r.Endpoints) != 0 || r.Status != probe.Healthy {
 			t.Errorf("%+v", r)
 		}
@@ -427,3 +440,123 @@ func TestAnErrorOfAnotherKindIsNoHealth(t *testing.T) {
 		}
 	})
 }
+
+// TestATenantThatWasGivenUpHasNoEndpoint of its own: its host, which is gone too, must not ring for ever.
+func TestATenantThatWasGivenUpHasNoEndpoint(t *testing.T) {
+	for name, c := range map[string]struct {
+		failing, expired time.Duration
+		asked            bool
+	}{
+		"a day of both":                            {25 * time.Hour, 25 * time.Hour, false},
+		"it fails for less":                        {23 * time.Hour, 25 * time.Hour, true},
+		"its token died less than a day ago":       {50 * time.Hour, 23 * time.Hour, true},
+		"nobody has recorded a failure: is it we?": {0, 50 * time.Hour, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				w.kiwi("kiwify/x", 20*time.Hour)
+				w.generic("generic/dead", "dead.example.com")
+				r := w.record("generic/dead", -c.expired)
+				r.Provider, r.Endpoint, r.Seq = "generic", "dead.example.com", 2
+				w.token("generic/dead", r)
+				if c.failing > 0 {
+					w.failure("generic/dead", "its host is gone", c.failing)
+				}
+				delete(w.network, "dead.example.com")
+				report := w.run(`{}`)
+				asked := slices.ContainsFunc(report.Endpoints, func(e probe.Endpoint) bool { return e.Host == "dead.example.com" })
+				if asked != c.asked || !asked && report.Status != probe.Degraded {
+					t.Errorf("%s, endpoints %+v", report.Status, report.Endpoints)
+				}
+			})
+		})
+	}
+	bubble(t, func(w *world) { // one that never had a token
+		w.secret("generic/never", `"provider":"generic","token_endpoint":"https://dead.example.com/oauth/token"`)
+		w.failure("generic/never", "no such host", 30*time.Hour)
+		if r := w.run(`{}`); len(r.Endpoints) != 0 || r.Status != probe.Degraded {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// TestAGatewayOfAnUnknownEndpointRefusesInItsWay: what no catalogue knows may answer with a bare 403, or a web server's page beside a 401.
+func TestAGatewayOfAnUnknownEndpointRefusesInItsWay(t *testing.T) {
+	page := http.Header{"Content-Type": {"text/html"}}
+	for name, c := range map[string]struct {
+		fault  oauthtest.Fault
+		status probe.Status
+	}{
+		"a gateway":      {oauthtest.Respond(403, nil, `{"message":"Forbidden"}`), probe.Healthy},
+		"a web server":   {oauthtest.Respond(401, page, `<html>401</html>`), probe.Healthy},
+		"a firewall":     {oauthtest.BlockPage(), probe.Unhealthy},
+		"no such page":   {oauthtest.Respond(404, nil, `{}`), probe.Unhealthy},
+		"another server": {oauthtest.Respond(400, page, `<html></html>`), probe.Unhealthy},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(w *world) {
+				w.generic("generic/a", "auth.example.com")
+				w.network["auth.example.com"].Inject(c.fault.Always())
+				e := w.only(w.run(`{}`))
+				if _, answered, _ := e.Measured(); e.Status != c.status || answered != (c.status == probe.Healthy) || e.Code == "" {
+					t.Errorf("%+v", e)
+				}
+			})
+		})
+	}
+	bubble(t, func(w *world) { // of a known one it is known that it does not
+		w.kiwi("kiwify/x", 20*time.Hour)
+		w.kiwify.Inject(oauthtest.Respond(403, nil, `{"message":"Forbidden"}`).Always())
+		if e := w.only(w.run(`{}`)); e.Status != probe.Unhealthy {
+			t.Errorf("%+v", e)
+		}
+	})
+}
+
+// slowStores answer when the context ends.
+type slowStores struct {
+	probe.Secrets
+	probe.Parameters
+}
+
+func (slowStores) Read(ctx context.Context, _ string) (probe.Document, error) {
+	<-ctx.Done()
+	return probe.Document{}, ctx.Err()
+}
+
+func (s slowStores) List(ctx context.Context) ([]probe.Parameter, error) {
+	return s.Parameters.List(ctx)
+}
+
+func (slowStores) Failures(ctx context.Context, _ []string) (map[string]string, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestAStoreThatHangsCostsNotTheReport: a document, and then the sentences, that do not come.
+func TestAStoreThatHangsCostsNotTheReport(t *testing.T) {
+	bubble(t, func(w *world) {
+		w.generic("generic/a", "auth.example.com")
+		w.kiwi("kiwify/x", time.Hour)
+		w.failure("kiwify/x", "a sentence", time.Hour)
+		w.change = func(cfg *probe.Config) {
+			slow := slowStores{cfg.Secrets, cfg.Parameters}
+			cfg.Secrets, cfg.Parameters = slowSecrets{slow}, slow
+		}
+		for _, limit := range []time.Duration{12 * time.Second, 2 * time.Minute} {
+			ctx, cancel := context.WithTimeout(w.t.Context(), limit)
+			began := time.Now()
+			r, err := w.runWithin(ctx, `{}`)
+			cancel()
+			w.must(err)
+			if took := time.Since(began); took > min(limit-time.Second, 21*time.Second) || attention(r, "kiwify/x").Reason == "" || len(r.Endpoints) != 2 {
+				t.Errorf("%v: after %v: %+v", limit, took, r)
+			}
+		}
+	})
+}
+
+// slowSecrets are slowStores with the listing of secrets.
+type slowSecrets struct{ slowStores }
+
+func (s slowSecrets) List(ctx context.Context) ([]probe.Secret, error) { return s.Secrets.List(ctx) }

@@ -1,6 +1,10 @@
 package probe
 
-import "chaveiro/pkg/oauth"
+import (
+	"time"
+
+	"chaveiro/pkg/oauth"
+)
 
 // EventKind names what happened; it is the stable first word of the log line.
 type EventKind string
@@ -26,4 +30,11 @@ type Event struct {
 	Message    string // for a person
 	Attempt    int    // 2 for the repetition of a slow one
 	Latency    oauth.Latency
+
+	// Of the token that a token probe was given, and dropped.
+	Credential string // version id of the document
+	TokenID    string
+	JTI        string
+	Scope      string
+	ExpiresAt  time.Time
 }

@@ -40,11 +40,14 @@ type Endpoint struct {
 	HTTPStatus  int     `json:"http_status"` // 0 when there was no answer
 	Code        string  `json:"code"`        // why it is not healthy, or how it refused a request without credentials (contract.md section 3)
 
-	total time.Duration // of the request that counts
+	total    time.Duration // of the request that counts
+	answered bool          // as it should, or by refusing the pair of a token probe, which is that connection's trouble
 }
 
-// Measured reports whether the endpoint was asked, and how long the request that counts took.
-func (e Endpoint) Measured() (total time.Duration, ok bool) { return e.total, e.Probe != None }
+// Measured reports whether the endpoint was asked, how long the request that counts took, and whether it did its work.
+func (e Endpoint) Measured() (total time.Duration, answered, ok bool) {
+	return e.total, e.answered, e.Probe != None
+}
 
 // Latency is where the time of a request went, in whole milliseconds. A phase that did not happen is 0: a warm connection (reused) needs no
 // DNS, connect and TLS.

@@ -153,6 +153,12 @@ func (r *run) attention(ctx context.Context) []Attention {
 	return list
 }
 
+// givenUp reports whether the connection has failed for over a day and has had no token for as long: somebody knows of it, and it must not hide the
+// next one.
+func (it *item) givenUp(now time.Time) bool {
+	return it.facts.FailingFor(now, lately) && (it.state == Missing || it.state == Expired && it.facts.Left(now) <= -lately)
+}
+
 // urgency puts first whom somebody can still help: a token that has just expired, then who has none, then whose life runs out; and last those
 // that have been dead for over a day, which somebody knows of.
 func (it *item) urgency(now time.Time) int {
@@ -183,7 +189,13 @@ func (r *run) words(ctx context.Context, of []item) map[string]string {
 	if len(names) == 0 {
 		return nil
 	}
-	words, err := r.cfg.Parameters.Failures(ctx, names)
+	within, cancel := context.WithTimeout(ctx, r.cfg.TokenTimeout)
+	defer cancel()
+	if deadline, ok := ctx.Deadline(); ok {
+		within, cancel = context.WithDeadline(within, deadline.Add(-margin))
+		defer cancel()
+	}
+	words, err := r.cfg.Parameters.Failures(within, names)
 	if err != nil {
 		r.cfg.Observe(Event{Kind: EventUnread, Message: err.Error()})
 	}

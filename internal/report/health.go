@@ -18,6 +18,7 @@ func (r *Run) ObserveProbe(ev probe.Event) {
 	attrs := appendAttrs(nil, refresh.Event{
 		Connection: ev.Connection, Provider: ev.Provider, Endpoint: ev.Endpoint, Class: ev.Class, Code: ev.Code, HTTPStatus: ev.HTTPStatus,
 		Message: ev.Message, Attempt: ev.Attempt, Latency: ev.Latency,
+		Credential: ev.Credential, TokenID: ev.TokenID, JTI: ev.JTI, Scope: ev.Scope, ExpiresAt: ev.ExpiresAt,
 	})
 	if ev.Probe != "" {
 		attrs = append(attrs, slog.String("probe", string(ev.Probe)))
@@ -32,10 +33,10 @@ func (r *Run) HealthDone(found probe.Report, err error) {
 		return
 	}
 	for _, e := range found.Endpoints {
-		if took, ok := e.Measured(); ok {
+		if took, answered, ok := e.Measured(); ok {
 			r.mu.Lock()
 			r.attempts = append(r.attempts, attempt{
-				provider: e.Provider, endpoint: e.Host, millis: float64(took) / float64(time.Millisecond), success: e.Status != probe.Unhealthy, probe: true,
+				provider: e.Provider, endpoint: e.Host, millis: float64(took) / float64(time.Millisecond), success: answered, probe: true,
 			})
 			r.mu.Unlock()
 		}

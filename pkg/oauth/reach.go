@@ -1,6 +1,9 @@
 package oauth
 
-import "context"
+import (
+	"context"
+	"net/http"
+)
 
 // Refusal is how a token endpoint refused a request without credentials: what a healthy one does.
 type Refusal struct {
@@ -34,6 +37,9 @@ func (c *Client) Reach(ctx context.Context, req Request) (Refusal, error) {
 // refusesClient reports whether it is the provider that refuses this client or this request, and not something on the way to it that says
 // that nobody would be served: a redirect, TLS, another service at this address, a gateway that lets nobody through.
 func (e *Error) refusesClient() bool {
+	if e.Status == http.StatusUnauthorized && e.Code == CodeNotTheProvider {
+		return true // a web server's own page beside the one status that asks for credentials (RFC 9110 section 15.5.2)
+	}
 	if e.Status == 0 || e.Class != Credentials && e.Class != Configuration {
 		return false
 	}

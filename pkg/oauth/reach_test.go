@@ -70,6 +70,7 @@ func TestWhatReachExpects(t *testing.T) {
 		"a 400 in words that nobody knows":            {400, nil, `{"message":"client id missing"}`, true, CodeBadRequest},
 		"a refusal with 200":                          {200, nil, `{"error":"invalid_client"}`, true, CodeInvalidClient},
 		"a validation that says 422":                  {422, nil, `{"errors":["client_id is required"]}`, true, CodeBadRequest},
+		"a web server's page beside a 401":            {401, html, `<html><title>401 Authorization Required</title></html>`, true, CodeNotTheProvider},
 		"a token for nobody":                          {200, nil, `{"access_token":"T","token_type":"bearer","expires_in":60}`, false, CodeNoRefusal},
 		"a 2xx without a token":                       {200, nil, `{}`, false, CodeMissingAccessToken},
 		"another page":                                {404, nil, `{"message":"not found"}`, false, CodeWrongEndpoint},
