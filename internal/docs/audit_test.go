@@ -2,6 +2,7 @@ package docs_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -163,10 +164,17 @@ func lookAt() map[string]func(w *world) {
 		"a server of one's own": func(w *world) {
 			host := oauthtest.Generic(oauthtest.Options{}).Hosts()[0]
 			w.store(kiwifyMain, `{"provider":"generic","token_endpoint":"https://`+host+`/oauth/token","client_id":"3f1c7d52","client_secret":"q8ZrLw2vN5tYx7Kp3"}`)
-			w.move(kiwifyMain, host)
+			w.move(kiwifyMain, "generic", host)
 		},
+		"a token is asked for": func(w *world) {
+			host := oauthtest.Generic(oauthtest.Options{}).Hosts()[0]
+			w.store(kiwifyMain, `{"provider":"paypal","token_endpoint":"https://`+host+`/oauth/token","client_id":"3f1c7d52","client_secret":"q8ZrLw2vN5tYx7Kp3"}`)
+			w.move(kiwifyMain, "paypal", host)
+			w.healthEvent = `{"probe":"token"}`
+		},
+		"nobody is there": func(w *world) { w.breakKiwify(oauthtest.Reset().After(50 * time.Millisecond)) },
 		"a secret is illegible": func(w *world) {
-			w.move(kiwifyMain, "auth.example.com")
+			w.move(kiwifyMain, "generic", "auth.example.com")
 			w.aws.Inject(awstest.Fault{Op: awstest.GetSecretValue, Effect: awstest.AccessDenied})
 		},
 		"the sentences cannot be read": func(w *world) {
@@ -197,7 +205,7 @@ func (h *heard) hearHealth(t *testing.T) {
 				}
 				prepare(w)
 				w.reporter = report.New(report.Config{Out: &out, Stack: "chaveiro"})
-				_, _ = w.look(`{}`)
+				_, _ = w.look(cmp.Or(w.healthEvent, `{}`))
 				h.take(t, "healthcheck", out.Bytes())
 			})
 		})
@@ -212,7 +220,9 @@ func (w *world) look(event string) (probe.Report, error) {
 	must(w.t, err)
 	parameters, err := ssmstore.New(ssmstore.Config{Client: ssm.NewFromConfig(cfg), Prefix: parameterPrefix, KMSKeyID: "alias/aws/ssm"})
 	must(w.t, err)
-	own := oauthtest.Generic(oauthtest.Options{})
+	own := oauthtest.Generic(oauthtest.Options{Settings: oauthtest.Settings{Format: oauthtest.FormatJWT}, Clients: []oauthtest.Client{
+		{ID: "3f1c7d52", Secret: oauth.NewSecret("q8ZrLw2vN5tYx7Kp3"), Scopes: []string{"sales"}},
+	}})
 	own.Inject(oauthtest.Latency(50 * time.Millisecond).Always())
 	client, err := oauth.New(oauth.Config{Transport: oauthtest.NewNetwork(w.hotmart, w.kiwify, own)})
 	must(w.t, err)
@@ -248,14 +258,14 @@ func (w *world) breakKiwify(how oauthtest.Fault) {
 	w.kiwify.Inject(how.Always())
 }
 
-// move has the record of a connection say that its token came from a server that the catalogue does not know.
-func (w *world) move(connection, host string) {
+// move has the record of a connection say that its token came from another provider, or from a server that the catalogue does not know.
+func (w *world) move(connection, providerID, host string) {
 	w.t.Helper()
 	name := parameterPrefix + "/" + connection + "/access_token"
 	p, _ := w.aws.Parameter(name)
 	record, err := renew.ParseRecord(p.Description)
 	must(w.t, err)
-	record.Provider, record.Endpoint, record.Seq = "generic", host, p.Version+1
+	record.Provider, record.Endpoint, record.Seq = providerID, host, p.Version+1
 	_, err = w.aws.SetParameterDescription(name, record.Encode())
 	must(w.t, err)
 }

@@ -43,6 +43,7 @@ type world struct {
 	reporter        *report.Reporter    // what the functions print goes there; nil: nowhere
 	observe         func(refresh.Event) // told what the refresher observes; nil: nobody
 	healthTime      time.Duration       // that the healthcheck has; 0: 2 min
+	healthEvent     string              // what it is asked; "": everything
 }
 
 func newWorld(t *testing.T) *world {

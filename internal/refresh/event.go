@@ -71,6 +71,10 @@ type Event struct {
 	Details []string // of a notice: what changed
 }
 
+// Counts reports whether the event counts in the metric Notices. Parameters of a deleted secret are named in each run until they are removed a day
+// after the token's end; whoever deletes a tenant needs no alarm for days, which would hide the next notice.
+func (ev Event) Counts() bool { return ev.Kind == EventNotice && ev.Notice != NoticeOrphaned }
+
 // attemptEvent tells one request to a token endpoint.
 func attemptEvent(it *item, conn *connection.Connection, doc Document, stage string, x oauth.Exchange, err error) Event {
 	ev := Event{Kind: EventAttempt, Connection: it.id, Provider: conn.Provider.ID, Endpoint: conn.Host, Reason: it.decision.Text,

@@ -76,6 +76,14 @@ func storeRefused(it *item, was, is string) []notice {
 	return []notice{storeNotice(was, is)}
 }
 
+// monthsTooOld counts the begun months of thirty days for which a pair has been due for replacement, 0 when it is not, or its age is unknown.
+func monthsTooOld(since, at time.Time) int {
+	if since.IsZero() || at.Sub(since) <= oldCredential {
+		return 0
+	}
+	return 1 + int((at.Sub(since)-oldCredential)/(30*24*time.Hour))
+}
+
 // fieldsNow names what the answer holds now; of the one before only a hash is kept.
 func fieldsNow(t *oauth.Token) []string {
 	if t.Fields == "" {
@@ -159,13 +167,18 @@ func (r *run) noticesFor(it *item, m minted, record renew.Record, moved bool) []
 			add(NoticeLifetimeChanged, "was "+was.Lifetime().String(), "is "+record.Lifetime().String())
 		}
 	}
-	if m.token.ScopeSource == oauth.ScopeUnknown && len(m.conn.RequiredScope) > 0 {
+	// What lasts is told once for each credential, not with each token: the alarm on notices would never end, and hide the next one.
+	was, policy := it.facts.Record, r.cfg.policy(m.conn.RefreshAt)
+	if was != nil && was.Credential != record.Credential {
+		was = nil
+	}
+	if m.token.ScopeSource == oauth.ScopeUnknown && len(m.conn.RequiredScope) > 0 && was == nil {
 		add(NoticeScopeUnverified)
 	}
-	if r.cfg.policy(m.conn.RefreshAt).TooShort(record.Lifetime()) {
+	if policy.TooShort(record.Lifetime()) && (was == nil || !policy.TooShort(was.Lifetime())) {
 		add(NoticeLifetimeTooShort, "lifetime "+record.Lifetime().String())
 	}
-	if !record.Since.IsZero() && r.start.Sub(record.Since) > oldCredential {
+	if months := monthsTooOld(record.Since, r.start); months > 0 && (was == nil || months > monthsTooOld(was.Since, was.IssuedAt)) {
 		add(NoticeCredentialOld, "since "+stamp(record.Since))
 	}
 	return list

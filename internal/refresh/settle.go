@@ -365,7 +365,7 @@ func sortedByOrder(items []*item) []*item {
 
 // observe passes an event on; notices are counted.
 func (r *run) observe(ev Event) {
-	if ev.Kind == EventNotice {
+	if ev.Counts() {
 		r.mu.Lock()
 		r.notices++
 		r.mu.Unlock()

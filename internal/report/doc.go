@@ -56,6 +56,7 @@ type Run struct {
 	attempts []attempt
 	failed   map[string]int // provider -> connections that failed in this run
 	fresh    map[string]int // provider -> tokens published
+	notices  int
 }
 
 // attempt is one request to a token endpoint, as the metrics AuthLatency and AuthSuccess count it.
@@ -145,6 +146,9 @@ func (r *Run) remember(ev refresh.Event) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if ev.Counts() {
+		r.notices++
+	}
 	switch ev.Kind {
 	case refresh.EventFailed:
 		if ev.Stage == "" || ev.Stage == refresh.StageCurrent {

@@ -47,7 +47,7 @@ func auditAttrs(a rotate.Audit) []slog.Attr {
 	}
 	return appendAttrs(f.attrs, refresh.Event{
 		Provider: a.Provider, Endpoint: a.Endpoint, Class: a.Class, Code: a.OAuthCode, HTTPStatus: a.HTTPStatus, Message: a.Message,
-		Credential: a.Credential, TokenID: a.TokenID, ExpiresAt: a.ExpiresAt, Version: a.Parameter, Attempt: a.Attempt, Latency: a.Latency,
+		Credential: a.Credential, TokenID: a.TokenID, JTI: a.JTI, Scope: a.Scope, ExpiresAt: a.ExpiresAt, Version: a.Parameter, Attempt: a.Attempt, Latency: a.Latency,
 	})
 }
 
@@ -62,6 +62,7 @@ func (r *Run) RotationDone(step rotate.Step, err error) {
 	r.mu.Lock()
 	l := newLine()
 	l.add("RotationFailed", "Count", failed)
+	l.add("Notices", "Count", r.notices)
 	r.write(l, "")
 	r.writeAttempts(r.attempts, "")
 	r.mu.Unlock()

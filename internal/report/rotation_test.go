@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"chaveiro/internal/refresh"
 	"chaveiro/internal/report"
 	"chaveiro/internal/rotate"
 	"chaveiro/pkg/oauth"
@@ -39,6 +40,19 @@ func isTrue(v any) bool {
 func TestAStepThatSucceedsCountsNoFailure(t *testing.T) {
 	lines := written(t, report.Config{}, func(r *report.Run) { r.RotationDone(rotate.SetSecret, nil) })
 	if metrics := metricLines(t, lines); len(metrics) != 1 || metrics[0].values["RotationFailed"] != 0.0 {
+		t.Errorf("%+v", metrics)
+	}
+}
+
+// TestANoticeOfARotationCounts: a rotation is when scopes and lifetimes change, and the refresher finds the record moved on. What is told of
+// deleted secrets does not count.
+func TestANoticeOfARotationCounts(t *testing.T) {
+	lines := written(t, report.Config{}, func(r *report.Run) {
+		r.Observe(refresh.Event{Kind: refresh.EventNotice, Notice: refresh.NoticeLifetimeChanged, Connection: "hotmart/loja-a"})
+		r.Observe(refresh.Event{Kind: refresh.EventNotice, Notice: refresh.NoticeOrphaned})
+		r.RotationDone(rotate.FinishSecret, nil)
+	})
+	if metrics := metricLines(t, lines); len(metrics) != 1 || metrics[0].values["Notices"] != 1.0 || metrics[0].values["RotationFailed"] != 0.0 {
 		t.Errorf("%+v", metrics)
 	}
 }

@@ -49,6 +49,8 @@ type Audit struct {
 	Attempt    int
 	Latency    oauth.Latency
 	TokenID    string
+	JTI        string
+	Scope      string
 	ExpiresAt  time.Time
 	Parameter  int64 // version of the published parameter
 

@@ -36,7 +36,7 @@ func (s *step) mint(ctx context.Context, v version, known string) (*oauth.Token,
 func attempt(x oauth.Exchange, err error) Audit {
 	a := Audit{Kind: EventAttempt, Attempt: x.Attempt, Latency: x.Latency}
 	if x.Token != nil {
-		a.TokenID, a.ExpiresAt = x.Token.ID(), x.Token.Expiry()
+		a.TokenID, a.JTI, a.Scope, a.ExpiresAt = x.Token.ID(), x.Token.JTI, x.Token.Scope, x.Token.Expiry()
 	}
 	var refused *oauth.Error
 	if errors.As(err, &refused) {

@@ -43,7 +43,7 @@ func TestTheDashboard(t *testing.T) {
 	for _, minutes := range texts(at(readTemplate(t).parameters()["SchedulePeriodMinutes"], "AllowedValues")) {
 		s := deploy(t, map[string]string{"SchedulePeriodMinutes": minutes, "LatencyThresholdMs": "777"})
 		ids := s.ofType("AWS::CloudWatch::Dashboard")
-		if len(ids) != 1 || s.properties(ids[0])["DashboardName"] != stackName {
+		if len(ids) != 1 || s.properties(ids[0])["DashboardName"] != stackName+"-"+text(s.ref("AWS::Region")) {
 			t.Fatalf("dashboards %v", ids)
 		}
 		var body struct {
