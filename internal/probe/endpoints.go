@@ -26,8 +26,6 @@ const (
 	turn = 5 * time.Minute
 	// maxHost is the longest name of a host with its port.
 	maxHost = 253 + len(":65535")
-	// margin is kept free before the Lambda deadline for the report.
-	margin = time.Second
 )
 
 // target is one token endpoint.
@@ -133,7 +131,7 @@ func (r *run) measure(ctx context.Context, targets []*target) []Endpoint {
 	rows := make([]*Endpoint, len(targets))
 	var wg sync.WaitGroup
 	for i, t := range targets {
-		if deadline, ok := ctx.Deadline(); ctx.Err() != nil || ok && deadline.Sub(r.cfg.Now()) < r.cfg.TokenTimeout+margin {
+		if deadline, ok := ctx.Deadline(); ctx.Err() != nil || ok && deadline.Sub(r.cfg.Now()) < r.cfg.TokenTimeout {
 			r.cfg.Observe(Event{Kind: EventLeftOut, Message: "the time of the function is over before every endpoint was asked; the next run goes on"})
 			break
 		}

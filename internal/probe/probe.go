@@ -99,12 +99,25 @@ func (c *Checker) Run(ctx context.Context, call Call) (Report, error) {
 		return Report{}, fmt.Errorf("probe: %w", err)
 	}
 	report := Report{CheckedAt: r.now, Connections: r.count()}
+	within, cancel := early(ctx)
+	defer cancel()
 	if call.Probe != None {
-		report.Endpoints = r.measure(ctx, r.targets())
+		report.Endpoints = r.measure(within, r.targets())
 	}
-	report.Attention = r.attention(ctx)
+	report.Attention = r.attention(within)
 	report.judge(r.expiredLately())
 	return report, nil
+}
+
+// margin is kept free before the Lambda deadline for the report.
+const margin = time.Second
+
+// early is the context of what the report can do without: it ends before the Lambda deadline.
+func early(ctx context.Context) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok {
+		return context.WithDeadline(ctx, deadline.Add(-margin))
+	}
+	return context.WithCancel(ctx)
 }
 
 // list gathers the facts of all connections from two listings.

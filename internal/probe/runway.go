@@ -191,10 +191,6 @@ func (r *run) words(ctx context.Context, of []item) map[string]string {
 	}
 	within, cancel := context.WithTimeout(ctx, r.cfg.TokenTimeout)
 	defer cancel()
-	if deadline, ok := ctx.Deadline(); ok {
-		within, cancel = context.WithDeadline(within, deadline.Add(-margin))
-		defer cancel()
-	}
 	words, err := r.cfg.Parameters.Failures(within, names)
 	if err != nil {
 		r.cfg.Observe(Event{Kind: EventUnread, Message: err.Error()})
