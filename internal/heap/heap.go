@@ -1,8 +1,9 @@
-// Package heap tells Go's garbage collector how much memory it may use. The default serves a program that shares its machine; a Lambda
-// function has its memory to itself and pays for it whether it is used or not.
+// Package heap tells Go's runtime how much memory it may use, and how many processors. The default serves a program that shares its machine; a
+// Lambda function has its memory to itself, pays for it whether it is used or not, and gets a share of a processor by it.
 package heap
 
 import (
+	"runtime"
 	"runtime/debug"
 	"strconv"
 )
@@ -14,13 +15,21 @@ const (
 	// share of the function's memory from which on the collector works however much or little the heap has grown. The rest is for what
 	// does not count as Go's: the binary itself and the runtime environment around it.
 	share = 0.7
+	// wholeProcessor is the memory in MB from which on a function has one (Lambda developer guide, "Configure Lambda function memory", read
+	// 2026-11-27). The machine shows at least two to every function; one that has a part of one only spins and collects on the second.
+	wholeProcessor = 1769
 )
 
-// Tune sets both for this process. megabytes is the memory of the function; 0 or less when it is unknown, and then there is no limit.
+// Tune sets all of it for this process. megabytes is the memory of the function; 0 or less when it is unknown, and then there is no limit, and
+// the processors are those of the machine.
 func Tune(megabytes int) {
 	debug.SetGCPercent(growth)
-	if megabytes > 0 {
-		debug.SetMemoryLimit(int64(float64(megabytes) * share * (1 << 20)))
+	if megabytes <= 0 {
+		return
+	}
+	debug.SetMemoryLimit(int64(float64(megabytes) * share * (1 << 20)))
+	if megabytes <= wholeProcessor {
+		runtime.GOMAXPROCS(1)
 	}
 }
 
