@@ -18,10 +18,10 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"chaveiro/internal/heap"
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/ssmstore"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/heap"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/ssmstore"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // contestantCommand makes this program a contestant: a child process that does one thing again and again and tells what CPU each pass

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // part is a measurement that tells what it is given.

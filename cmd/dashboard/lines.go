@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"chaveiro/internal/report"
+	"github.com/chaveiro/chaveiro/internal/report"
 )
 
 // Names under which the capacity of the lines "run" is kept, beside the metrics' own.

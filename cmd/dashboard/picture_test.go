@@ -13,7 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 var update = flag.Bool("update", false, "draw docs/dashboard.svg anew")

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 func TestACallOfTheStoresIsNamed(t *testing.T) {

@@ -10,10 +10,10 @@ import (
 	"strings"
 	"time"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/probe"
-	"chaveiro/internal/refresh"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/probe"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 const (

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
 )
 
 func TestWhatAHealthcheckMustNotDoIsNoted(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 	"strings"
 	"time"
 
-	"chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
 )
 
 const (

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/refresh"
 )
 
 // readers are two programs that use one connection's token while it is rotated: one reads the parameter before each call of the provider's

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"chaveiro/internal/lambdatest"
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/lambdatest"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/renew"
 )
 
 // demo tells a person what happens, and remembers whether it was as it should be.

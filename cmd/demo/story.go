@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/renew"
 )
 
 // run tells the story. Each chapter changes the world, invokes the function and compares.

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 
-	"chaveiro/internal/probe"
+	"github.com/chaveiro/chaveiro/internal/probe"
 )
 
 // isURLRequest recognises a request of a Lambda Function URL (payload format 2.0) by the part that no other event has.

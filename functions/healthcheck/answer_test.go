@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"chaveiro/internal/probe"
+	"github.com/chaveiro/chaveiro/internal/probe"
 )
 
 func TestWhoAsksByHTTPIsRecognised(t *testing.T) {

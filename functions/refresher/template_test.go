@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"go.yaml.in/yaml/v3"
 
-	"chaveiro/internal/environment"
+	"github.com/chaveiro/chaveiro/internal/environment"
 )
 
 // environ is a complete environment with two variables laid over it.

@@ -9,8 +9,8 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
-	"chaveiro/internal/report"
-	"chaveiro/internal/rotate"
+	"github.com/chaveiro/chaveiro/internal/report"
+	"github.com/chaveiro/chaveiro/internal/rotate"
 )
 
 func main() {

@@ -9,15 +9,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
-	"chaveiro/internal/environment"
-	"chaveiro/internal/heap"
-	"chaveiro/internal/provider"
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/report"
-	"chaveiro/internal/rotate"
-	"chaveiro/internal/smsecret"
-	"chaveiro/internal/ssmstore"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/environment"
+	"github.com/chaveiro/chaveiro/internal/heap"
+	"github.com/chaveiro/chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/report"
+	"github.com/chaveiro/chaveiro/internal/rotate"
+	"github.com/chaveiro/chaveiro/internal/smsecret"
+	"github.com/chaveiro/chaveiro/internal/ssmstore"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // parts are what all invocations share.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"chaveiro/internal/archtest"
+	"github.com/chaveiro/chaveiro/internal/archtest"
 )
 
 func TestThisRepositoryKeepsItsRules(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"testing"
 
-	"chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // What a person does in the console, without a call that is counted, throttled or failed. The rules of the services hold all the same:

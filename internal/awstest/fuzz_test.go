@@ -9,7 +9,7 @@ import (
 	"sync"
 	"testing"
 
-	"chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
 )
 
 // FuzzCall sends any body to any operation: no panic, an answer that is JSON, and a World that still works.

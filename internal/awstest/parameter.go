@@ -10,7 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // What Parameter Store allows.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"

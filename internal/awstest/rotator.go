@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // Rotator plays Secrets Manager's own part of a rotation, in process: it makes the empty AWSPENDING version, invokes the rotation function with

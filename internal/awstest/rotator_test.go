@@ -10,8 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // function is a rotation function of which a test says what it does.

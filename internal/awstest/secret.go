@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // Staging labels that Secrets Manager moves by itself.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // SecretState is a copy of one secret.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // UnmarshalJSON reads a JSON string. Its error never quotes the input.

@@ -14,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // Region and Account are where a World lies; its ARNs say so.

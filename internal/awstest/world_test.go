@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"

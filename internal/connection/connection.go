@@ -11,8 +11,8 @@ import (
 	"net/url"
 	"time"
 
-	"chaveiro/internal/provider"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // Connection is a valid connection document with all defaults applied.

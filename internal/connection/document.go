@@ -10,8 +10,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"chaveiro/internal/provider"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // Names of the fields of a document (contract.md section 1).

@@ -1,6 +1,6 @@
 package connection
 
-import "chaveiro/pkg/oauth"
+import "github.com/chaveiro/chaveiro/pkg/oauth"
 
 // Codes of contract.md section 3 that a connection document can fail with.
 const (

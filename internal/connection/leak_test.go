@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // TestACredentialInAFieldThatIsPublished: the first fault is the one that says so, whatever else is wrong with the value.

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // Overlay lays the credential fields of pair over the document current: what a BACKUP or CANDIDATE version means (contract.md section 6).

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 func overlay(t *testing.T, current, pair string) (Connection, error) {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // pair reads client_id, client_secret and basic_token.

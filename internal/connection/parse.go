@@ -3,8 +3,8 @@ package connection
 import (
 	"strings"
 
-	"chaveiro/internal/provider"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // Options of Parse. The zero value is what production uses.

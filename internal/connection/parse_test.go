@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/internal/provider"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // What the documents of these tests hold as credentials. No error may repeat the last two.

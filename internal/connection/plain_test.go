@@ -7,8 +7,8 @@ import (
 	"reflect"
 	"testing"
 
-	"chaveiro/internal/provider"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // sameDocument compares readPlain with encoding/json.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 func TestWhatIsNoDocument(t *testing.T) {

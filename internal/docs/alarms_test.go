@@ -9,8 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"chaveiro/internal/probe"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/probe"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // TestTheReportOfThePagesIsWhatTheHealthcheckAnswers plays a bad day, and compares all but the times.

@@ -15,11 +15,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"chaveiro/internal/connection"
-	"chaveiro/internal/probe"
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/renew"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/connection"
+	"github.com/chaveiro/chaveiro/internal/probe"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // translations are the pages that say the same in both languages: English, Portuguese.

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/renew"
 )
 
 const (

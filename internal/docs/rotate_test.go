@@ -13,12 +13,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/connection"
-	"chaveiro/internal/rotate"
-	"chaveiro/internal/smsecret"
-	"chaveiro/pkg/oauth"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/connection"
+	"github.com/chaveiro/chaveiro/internal/rotate"
+	"github.com/chaveiro/chaveiro/internal/smsecret"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // rotatorARN is the function of the installation that the pages tell of.

@@ -17,10 +17,10 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/lambdatest"
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/lambdatest"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/renew"
 )
 
 // The connections of the story: the first two are those that the events name.

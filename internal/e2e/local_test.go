@@ -57,7 +57,7 @@ func startLocalAt(t *testing.T, folder string, port int) *localWorld {
 func buildDemo(t *testing.T) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "demo")
-	if text, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", program, "chaveiro/cmd/demo").CombinedOutput(); err != nil {
+	if text, err := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", program, "github.com/chaveiro/chaveiro/cmd/demo").CombinedOutput(); err != nil {
 		t.Fatalf("build cmd/demo: %v\n%s", err, text)
 	}
 	return program

@@ -9,13 +9,13 @@ import (
 	"strings"
 	"testing"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/lambdatest"
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/renew"
-	"chaveiro/internal/rotate"
-	"chaveiro/pkg/oauth"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/lambdatest"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/rotate"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 const rotatorEvents = "../../events/rotator"

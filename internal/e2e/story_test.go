@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/internal/lambdatest"
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/renew"
-	"chaveiro/pkg/oauth"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/lambdatest"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // story is one installation, its providers, and what was seen so far.

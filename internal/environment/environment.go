@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"chaveiro/internal/heap"
+	"github.com/chaveiro/chaveiro/internal/heap"
 )
 
 // Config is what the variables say. Sizes and bounds are the contract's.

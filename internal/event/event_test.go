@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"chaveiro/internal/event"
+	"github.com/chaveiro/chaveiro/internal/event"
 )
 
 func TestWhatAScheduleSendsHasNoFields(t *testing.T) {

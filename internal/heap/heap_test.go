@@ -6,7 +6,7 @@ import (
 	"runtime/debug"
 	"testing"
 
-	"chaveiro/internal/heap"
+	"github.com/chaveiro/chaveiro/internal/heap"
 )
 
 func TestTune(t *testing.T) {

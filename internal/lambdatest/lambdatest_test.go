@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/internal/lambdatest"
+	"github.com/chaveiro/chaveiro/internal/lambdatest"
 )
 
 // echo builds the test function once for all tests.

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/renew"
 )
 
 // books is what the store saw: every write that arrived, and every token that was published.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // sickFrom is when the three begin to fail: by then each of them has its first token, and its readers use it.

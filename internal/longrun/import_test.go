@@ -3,7 +3,7 @@ package longrun_test
 import (
 	"time"
 
-	"chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/refresh"
 )
 
 // bigImport: 10,000 tenants are stored at once beside 500 whose tokens live for an hour, all at one provider, at three writes a second. The

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"time"
 
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // outageTime is how long the provider is down. A token of 24 h that is due at 60% of its life leaves 9.6 h; the rest is for the wave of

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/refresh"
 )
 
 // sweeps counts what the runs of a simulation came to.

@@ -3,7 +3,7 @@ package longrun_test
 import (
 	"time"
 
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // shortened: tokens live for 48 h, and from the tenth hour on each new one for an hour.

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
-	"chaveiro/internal/renew"
-	"chaveiro/pkg/oauth"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // standby: the pair under AWSCURRENT is refused for two days. Two tenants of three have a BACKUP; the others had their pair replaced by one

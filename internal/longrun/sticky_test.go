@@ -3,8 +3,8 @@ package longrun_test
 import (
 	"time"
 
-	"chaveiro/internal/refresh"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // stickyLag bounds how long after its end the token of such a provider may still be published. A run waits for an end that comes before the

@@ -4,8 +4,8 @@ import (
 	"strings"
 	"time"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // calls is what the token endpoints saw, and what became of it at the store.

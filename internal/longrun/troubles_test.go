@@ -3,7 +3,7 @@ package longrun_test
 import (
 	"time"
 
-	"chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
 )
 
 // troubles is keepOn with all that goes wrong in a long life: others use three tenths of the quota of writes, listings lag by two minutes and

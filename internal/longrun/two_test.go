@@ -4,8 +4,8 @@ import (
 	"sync"
 	"time"
 
-	"chaveiro/internal/refresh"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // twoRefreshers: two installations of the refresher on the same connections for a day, which start each sweep in the same second or some

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"slices"
 
-	"chaveiro/internal/event"
-	"chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/internal/event"
+	"github.com/chaveiro/chaveiro/internal/provider"
 )
 
 // Call is what the function is asked to look at. The zero Call is everything, each endpoint by the kind that the catalogue names.

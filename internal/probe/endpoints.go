@@ -11,9 +11,9 @@ import (
 	"sync"
 	"time"
 
-	"chaveiro/internal/connection"
-	"chaveiro/internal/provider"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/connection"
+	"github.com/chaveiro/chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 const (

@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/probe"
-	"chaveiro/internal/provider"
-	"chaveiro/pkg/oauth"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/probe"
+	"github.com/chaveiro/chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // TestEachEndpointIsAskedOnceWhateverTheNumberOfTenants, without credentials, and no secret is read for it.

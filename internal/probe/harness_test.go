@@ -13,15 +13,15 @@ import (
 	"testing/synctest"
 	"time"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/probe"
-	"chaveiro/internal/provider"
-	"chaveiro/internal/renew"
-	"chaveiro/internal/scenario"
-	"chaveiro/internal/smsecret"
-	"chaveiro/internal/ssmstore"
-	"chaveiro/pkg/oauth"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/probe"
+	"github.com/chaveiro/chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/scenario"
+	"github.com/chaveiro/chaveiro/internal/smsecret"
+	"github.com/chaveiro/chaveiro/internal/ssmstore"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 const version = "11111111-1111-4111-8111-111111111111" // of a credential, in records that nobody compares

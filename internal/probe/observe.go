@@ -3,7 +3,7 @@ package probe
 import (
 	"time"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // EventKind names what happened; it is the stable first word of the log line.

@@ -12,9 +12,9 @@ import (
 	"sync"
 	"time"
 
-	"chaveiro/internal/provider"
-	"chaveiro/internal/renew"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // Asker speaks to token endpoints. *oauth.Client implements it.

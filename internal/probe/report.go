@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // Status of an endpoint, or of all.

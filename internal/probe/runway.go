@@ -9,9 +9,9 @@ import (
 	"time"
 	"unicode"
 
-	"chaveiro/internal/connection"
-	"chaveiro/internal/provider"
-	"chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/connection"
+	"github.com/chaveiro/chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/internal/renew"
 )
 
 // State of a connection: the first that fits.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // Secret is what a listing tells of one secret under the prefix: metadata only.

@@ -8,7 +8,7 @@ import (
 	"testing/fstest"
 	"time"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // mustLoad is the embedded catalogue.

@@ -10,7 +10,7 @@ import (
 	"net/url"
 	"time"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // file is the shape of a data file. Durations are Go durations as text. docs/providers/README.md explains every field.

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // faults returns everything that is wrong with p, each naming its field.

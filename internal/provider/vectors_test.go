@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // vector is one case of pkg/oauth/testdata/token-endpoint.json: what a token endpoint answers, and what must be made of it.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"chaveiro/internal/probe"
+	"github.com/chaveiro/chaveiro/internal/probe"
 )
 
 func alarmCommands() []command {

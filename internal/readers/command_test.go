@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/probe"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/probe"
 )
 
 // command is one line of a page's console blocks and how it is tested. Exactly one of run, validate and left says it.

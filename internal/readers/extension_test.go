@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/smithy-go"
 
-	"chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
 )
 
 // sessionToken is what Lambda gives a function in AWS_SESSION_TOKEN, and what the extension wants to see.

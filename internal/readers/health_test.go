@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"chaveiro/internal/probe"
+	"github.com/chaveiro/chaveiro/internal/probe"
 )
 
 // TestTheStandInForLambdaKnowsTheHealthcheck: what the pages have typed for it is answered with the real report of this world.

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
 )
 
 // patience is how long one program may take.

@@ -8,12 +8,12 @@ import (
 	"strings"
 	"testing"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/provider"
-	rotation "chaveiro/internal/rotate"
-	"chaveiro/internal/smsecret"
-	"chaveiro/pkg/oauth"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/provider"
+	rotation "github.com/chaveiro/chaveiro/internal/rotate"
+	"github.com/chaveiro/chaveiro/internal/smsecret"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // rotatorARN is the function that the pages name.

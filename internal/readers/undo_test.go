@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/refresh"
 )
 
 // TestTheCommandsInAMessageWork follows what the program itself tells a person to type: the e-mail's command shows the sentence, and the

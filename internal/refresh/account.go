@@ -5,7 +5,7 @@ import (
 	"errors"
 	"slices"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // accountBatch is how many account ids one call reads (GetParameters).

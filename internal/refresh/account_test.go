@@ -6,8 +6,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/refresh"
 )
 
 func accountName(id string) string { return "/oauth/" + id + "/account_id" }

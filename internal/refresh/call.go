@@ -5,7 +5,7 @@ import (
 	"errors"
 	"slices"
 
-	"chaveiro/internal/event"
+	"github.com/chaveiro/chaveiro/internal/event"
 )
 
 // Call is what the function is asked to do. The zero Call is a sweep over all connections.

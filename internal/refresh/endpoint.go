@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/renew"
 )
 
 const (

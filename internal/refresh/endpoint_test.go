@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/internal/renew"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 func testStart() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }

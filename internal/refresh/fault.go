@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"chaveiro/internal/connection"
-	"chaveiro/internal/renew"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/connection"
+	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // Codes of our own (contract.md section 3), beside those of pkg/oauth and internal/connection.

@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/internal/connection"
-	"chaveiro/internal/provider"
-	"chaveiro/internal/renew"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/connection"
+	"github.com/chaveiro/chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 func TestEveryErrorHasItsClassAndCode(t *testing.T) {

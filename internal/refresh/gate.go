@@ -5,9 +5,9 @@ import (
 	"strings"
 	"time"
 
-	"chaveiro/internal/connection"
-	"chaveiro/internal/renew"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/connection"
+	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 const (

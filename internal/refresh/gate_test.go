@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/internal/renew"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // mintedFor is a token of 24 h that was minted just now by AWSCURRENT.

@@ -8,14 +8,14 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/provider"
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/renew"
-	"chaveiro/internal/smsecret"
-	"chaveiro/internal/ssmstore"
-	"chaveiro/pkg/oauth"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/smsecret"
+	"github.com/chaveiro/chaveiro/internal/ssmstore"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // installation is a refresher over the real adapters and the real AWS SDK, against stores and providers in process. It is made inside a

@@ -11,9 +11,9 @@ import (
 	"fmt"
 	"time"
 
-	"chaveiro/internal/provider"
-	"chaveiro/internal/renew"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // Exchanger asks a token endpoint. *oauth.Client implements it.

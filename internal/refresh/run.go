@@ -9,9 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"chaveiro/internal/connection"
-	"chaveiro/internal/renew"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/connection"
+	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // run is one invocation. Only the goroutine that called Run touches its fields, but for the pacer and the event counter.

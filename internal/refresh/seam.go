@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"chaveiro/internal/connection"
-	"chaveiro/internal/renew"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/connection"
+	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // The seam for the rotator: it mints tokens while it tests pairs, and what it mints is published here, through the same gate, with the same

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"chaveiro/internal/renew"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // failureWrite is a failure record that waits for its place.

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // What an adapter makes of an AWS error. It wraps one of these, so that errors.Is tells the use case what to do, with a text that names

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"chaveiro/internal/connection"
-	"chaveiro/internal/renew"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/connection"
+	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // outcome is what became of one item. A token may have been published from a standby while fault says why AWSCURRENT was refused.

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"chaveiro/internal/connection"
-	"chaveiro/internal/provider"
-	"chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/connection"
+	"github.com/chaveiro/chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/internal/renew"
 )
 
 // orphan is what is published for a connection whose secret is not listed.

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/renew"
 )
 
 // The world of these tests: a Kiwify token of 24 h, version 8, minted by AWSCURRENT v1; due after 12 h. Now is 6 h into its life.

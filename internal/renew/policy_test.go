@@ -8,7 +8,7 @@ import (
 	"testing/quick"
 	"time"
 
-	"chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/renew"
 )
 
 // standard is the policy of an installation that changed nothing.

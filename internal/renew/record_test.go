@@ -8,7 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/renew"
 )
 
 func aRecord() renew.Record {

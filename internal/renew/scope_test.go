@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/renew"
 )
 
 func TestScopeDiff(t *testing.T) {

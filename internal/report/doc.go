@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"chaveiro/internal/refresh"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // Namespace is the CloudWatch namespace of all metrics (contract.md section 8).

@@ -15,7 +15,7 @@ import (
 	"testing/slogtest"
 	"time"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // same compares what both handlers write when tell is called with each.

@@ -4,8 +4,8 @@ import (
 	"log/slog"
 	"time"
 
-	"chaveiro/internal/probe"
-	"chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/probe"
+	"github.com/chaveiro/chaveiro/internal/refresh"
 )
 
 // ObserveProbe logs one event of a healthcheck. It is what probe.Config.Observe wants. The metrics come from the report: of a request that was

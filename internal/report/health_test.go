@@ -8,11 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/internal/probe"
-	"chaveiro/internal/provider"
-	"chaveiro/internal/renew"
-	"chaveiro/internal/report"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/probe"
+	"github.com/chaveiro/chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/report"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // healthReport is one that probe really made: Kiwify answers in a quarter of a second, Hotmart not at all; both tokens expired an hour ago.

@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/report"
-	"chaveiro/internal/rotate"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/report"
+	"github.com/chaveiro/chaveiro/internal/rotate"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // TestLinesToTheByte: people search for these lines, and filters of CloudWatch match them.

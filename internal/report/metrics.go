@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/refresh"
 )
 
 // maxValues is how many values one metric may have in one line of the embedded metric format.

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/report"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/report"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 func noon() time.Time { return time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC) }

@@ -3,8 +3,8 @@ package report
 import (
 	"log/slog"
 
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/rotate"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/rotate"
 )
 
 // ObserveRotation logs one decision of a rotation and remembers what the metrics need. It is what rotate.Config.Observe wants.

@@ -4,10 +4,10 @@ import (
 	"errors"
 	"testing"
 
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/report"
-	"chaveiro/internal/rotate"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/report"
+	"github.com/chaveiro/chaveiro/internal/rotate"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 func TestAStepOfARotationIsTold(t *testing.T) {

@@ -3,7 +3,7 @@ package rotate
 import (
 	"time"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // EventKind names a decision; it is the stable first word of the log line.

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"time"
 
-	"chaveiro/internal/connection"
-	"chaveiro/internal/refresh"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/connection"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 const (

@@ -5,7 +5,7 @@ import (
 	"regexp"
 	"slices"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // Step is one of the four calls that Secrets Manager makes for a rotation.

@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"chaveiro/internal/rotate"
+	"github.com/chaveiro/chaveiro/internal/rotate"
 )
 
 func TestTheExamplesOfEventsAreRead(t *testing.T) {

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"strings"
 
-	"chaveiro/internal/refresh"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // Code says why a step failed; an operator may search for it, so it changes only with a breaking release.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/refresh"
 )
 
 // finish makes the pending version AWSCURRENT, once it has proved itself again: anybody who may invoke the function can send finishSecret first.

@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/rotate"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/rotate"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // publisher is rotate.Publisher with some answers of its own.

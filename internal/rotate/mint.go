@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"chaveiro/internal/provider"
-	"chaveiro/internal/refresh"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 const (

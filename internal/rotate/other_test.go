@@ -12,11 +12,11 @@ import (
 	"sync"
 	"testing"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/rotate"
-	"chaveiro/pkg/oauth"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/rotate"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // forms are how a secret may be disguised.

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"chaveiro/internal/connection"
-	"chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/connection"
+	"github.com/chaveiro/chaveiro/internal/refresh"
 )
 
 const (

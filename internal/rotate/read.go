@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"chaveiro/internal/connection"
-	"chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/connection"
+	"github.com/chaveiro/chaveiro/internal/refresh"
 )
 
 // readCurrent reads AWSCURRENT by its id and makes a connection of it.

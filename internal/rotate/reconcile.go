@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 
-	"chaveiro/internal/connection"
-	"chaveiro/internal/refresh"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/connection"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // reconcile brings a rotation to its end whose version is AWSCURRENT already: a finishSecret that was cut off, or sent once more.

@@ -14,7 +14,7 @@ import (
 	"net/http"
 	"time"
 
-	"chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/internal/provider"
 )
 
 // Config of a Rotator. Fields without a default are required.

@@ -4,11 +4,11 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/smsecret"
-	"chaveiro/internal/ssmstore"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/smsecret"
+	"github.com/chaveiro/chaveiro/internal/ssmstore"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // TestARotationOverTheSDK: the other tests leave the SDK's HTTP out. Its retries meet what is throttled twice.

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"time"
 
-	"chaveiro/internal/connection"
-	"chaveiro/internal/refresh"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/connection"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // What an adapter makes of an answer of Secrets Manager, beside the errors of package refresh (ErrNotFound, ErrAccessDenied, ErrUndecryptable,

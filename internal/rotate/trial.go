@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 
-	"chaveiro/internal/refresh"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // test proves the pair of the pending version at the provider.

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"chaveiro/internal/provider"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 const (

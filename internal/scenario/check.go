@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"strconv"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/probe"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/probe"
 )
 
 // Check invokes the healthcheck, and checks what holds for each of its runs: it writes nothing, and decrypts nothing that was published.

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/refresh"
 )
 
 // expectation checks one line; args are its words.

@@ -8,9 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/probe"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/probe"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // healthTime is the Timeout of the healthcheck's function.

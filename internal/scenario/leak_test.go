@@ -9,8 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"chaveiro/internal/refresh"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // TestLeaksFindsEveryForm: the search would find a secret in each form in which one has ever been seen to come out.

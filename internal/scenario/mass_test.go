@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 func newWorld(t *testing.T) *World {

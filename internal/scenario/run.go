@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/refresh"
 )
 
 // Cost is one line of the table of what outages cost.

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/renew"
 )
 
 // view is a thing as conditions see it: every field that it can have, as text, with instants as T+….

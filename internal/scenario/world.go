@@ -13,13 +13,13 @@ import (
 	"sync"
 	"time"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/provider"
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/smsecret"
-	"chaveiro/internal/ssmstore"
-	"chaveiro/pkg/oauth"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/smsecret"
+	"github.com/chaveiro/chaveiro/internal/ssmstore"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // Names under which a World keeps its state.

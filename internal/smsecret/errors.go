@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/smithy-go"
 
-	"chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/refresh"
 )
 
 // Error is one failed call, or the failure of one secret in a batch. It unwraps to the sentinel of package refresh that says what to do

@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
-	"chaveiro/internal/refresh"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // ReadCurrent returns the AWSCURRENT version of each connection, in the order given, each with its own Err, which wraps

@@ -6,8 +6,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"chaveiro/internal/probe"
-	"chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/probe"
+	"github.com/chaveiro/chaveiro/internal/refresh"
 )
 
 // Reader is a Store as the healthcheck sees it: [probe.Secrets].

@@ -14,9 +14,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/smsecret"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/smsecret"
 )
 
 const canary = "canary-client-secret-0123456789"

@@ -10,9 +10,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/rotate"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/rotate"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // VersionsAPI is the part of *secretsmanager.Client that Versions uses: what the rotator's role may do, and nothing else.

@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/refresh"
 )
 
 // TestSameOverAnyServer is what the store does over awstest and over moto alike.

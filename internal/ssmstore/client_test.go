@@ -7,7 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
-	"chaveiro/internal/ssmstore"
+	"github.com/chaveiro/chaveiro/internal/ssmstore"
 )
 
 func TestAClientKeepsAConnectionForEachCaller(t *testing.T) {

@@ -3,7 +3,7 @@ package ssmstore
 import (
 	"strings"
 
-	"chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/refresh"
 )
 
 // name returns the parameter's full name; ok is false when SSM cannot hold it, so that it cannot exist either.

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/refresh"
 )
 
 func TestParseGivesBackConnectionAndKind(t *testing.T) {

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/probe"
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/ssmstore"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/probe"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/ssmstore"
 )
 
 func reader(t *testing.T, w *awstest.World) ssmstore.Reader {

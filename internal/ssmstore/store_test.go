@@ -17,10 +17,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/ssmstore"
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/ssmstore"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 const canary = "canary-token-eyJhbGciOiJIUzI1NiJ9"

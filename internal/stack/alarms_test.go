@@ -10,11 +10,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/report"
-	"chaveiro/internal/scenario"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/report"
+	"github.com/chaveiro/chaveiro/internal/scenario"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // periods are the allowed values of SchedulePeriodMinutes.

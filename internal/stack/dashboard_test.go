@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/report"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/report"
 )
 
 // ten are the metrics of the contract (section 8).

@@ -8,8 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/scenario"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/scenario"
 )
 
 // matches reports whether an event has the form that a pattern of EventBridge asks for: every field of the pattern is there, with one of

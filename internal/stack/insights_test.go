@@ -13,8 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"chaveiro/internal/report"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/report"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // logLines are the lines that the functions really print, by the logical id of their log group: tokens that are renewed, a scope that changes, a

@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"chaveiro/internal/probe"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/probe"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 const (

@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/renew"
-	"chaveiro/internal/scenario"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/scenario"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // The two sentences of a runbook that are held to. What they count from stands behind them.

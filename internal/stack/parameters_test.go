@@ -15,11 +15,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/lambdatest"
-	"chaveiro/internal/probe"
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/scenario"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/lambdatest"
+	"github.com/chaveiro/chaveiro/internal/probe"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/scenario"
 )
 
 func TestThreeParametersStandInFront(t *testing.T) {

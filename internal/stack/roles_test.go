@@ -8,8 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/scenario"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/scenario"
 )
 
 // The stores' own words for an operation, as IAM writes them.

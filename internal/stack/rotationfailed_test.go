@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/rotate"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/rotate"
 )
 
 // watch evaluates the alarm RotationFailed over what was written so far, for each look back.

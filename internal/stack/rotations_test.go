@@ -9,15 +9,15 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/provider"
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/report"
-	"chaveiro/internal/rotate"
-	"chaveiro/internal/smsecret"
-	"chaveiro/internal/ssmstore"
-	"chaveiro/pkg/oauth"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/report"
+	"github.com/chaveiro/chaveiro/internal/rotate"
+	"github.com/chaveiro/chaveiro/internal/smsecret"
+	"github.com/chaveiro/chaveiro/internal/ssmstore"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // rotated is the connection whose pair is rotated.

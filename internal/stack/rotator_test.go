@@ -11,11 +11,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/lambdatest"
-	"chaveiro/internal/refresh"
-	"chaveiro/internal/rotate"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/lambdatest"
+	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/rotate"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // TestSecretsManagerMayInvokeTheRotator for every secret of this account, and for none of another.

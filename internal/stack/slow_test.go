@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // TestThreeChecksOfFiveRing: which checks in a row are bad, x, and which are not. A third bad one of five rings at once, by the alarm that is

@@ -10,7 +10,7 @@ import (
 	"net/http/httptest"
 	"time"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // provider is a token endpoint that knows one secret.

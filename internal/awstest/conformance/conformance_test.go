@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/internal/awstest"
-	"chaveiro/internal/awstest/conformance"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/awstest/conformance"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 )

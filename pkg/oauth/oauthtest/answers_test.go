@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // recorded is an answer of the token endpoint vectors: what the real provider documents or was seen to say.

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"chaveiro/pkg/oauth"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 func TestGenericFollowsItsAuthMethods(t *testing.T) {

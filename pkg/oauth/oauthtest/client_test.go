@@ -7,8 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"chaveiro/pkg/oauth"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 func TestTheClientOfThisModuleUnderstandsIt(t *testing.T) {

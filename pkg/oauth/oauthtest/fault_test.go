@@ -15,8 +15,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"chaveiro/pkg/oauth"
-	"chaveiro/pkg/oauth/oauthtest"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 func TestFaultsBreakTheAnswer(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // generic is RFC 6749 (sections 2.3.1, 4.4 and 5) and RFC 6750.

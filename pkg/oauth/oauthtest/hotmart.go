@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // hotmart answers as Spring Security OAuth 2.x, whose literals Hotmart's error list and live envelope repeat.

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"time"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // kiwify answers as node oauth2-server behind Kiwify's wrapper: every refusal is 400 auth_error with the library's text as message. The

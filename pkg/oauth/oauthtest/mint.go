@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // issued is a token that was handed out.

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // Client is a pair that a person made in the provider's panel.

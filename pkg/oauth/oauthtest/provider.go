@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"chaveiro/pkg/oauth"
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // Provider is one simulated provider: its clients, its live tokens, its moods. Make one with [Hotmart], [Kiwify] or [Generic]. It is
