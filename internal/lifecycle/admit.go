@@ -52,7 +52,6 @@ type Cause struct {
 	RetryAfter      time.Duration // the wait that the provider wants; 0 when it names none
 	Text            string        // what happened, without the connection's name
 	ProviderMessage string        // the provider's own words, cleaned; "" when it said nothing
-	Advice          string        // what to do; "" when Text says it or the class decides
 	FromProvider    bool          // the provider's response, or its absence; false: AWS or the document
 	Unrecorded      bool          // says nothing about the connection: no failure is recorded
 	Err             error         // harmless; nil when nothing is behind it
@@ -131,16 +130,14 @@ func Admit(now time.Time, s State, d Decision, c Candidate, p Policy) Admission 
 func (c Candidate) Unfit() *Cause {
 	if c.Size > maxTokenSize {
 		return &Cause{Class: Configuration, Code: CodeTokenTooLarge, FromProvider: true,
-			Text:   fmt.Sprintf("the token has %d bytes, a parameter holds %d", c.Size, maxTokenSize),
-			Advice: "Request fewer scopes, which makes the token shorter"}
+			Text: fmt.Sprintf("the token has %d bytes, a parameter holds %d", c.Size, maxTokenSize)}
 	}
 	if c.ScopeUnknown {
 		return nil
 	}
 	if missing := MissingScopes(c.Scope, c.Required); len(missing) > 0 {
 		return &Cause{Class: Configuration, Code: CodeMissingScope, FromProvider: true,
-			Text:   fmt.Sprintf("the granted token lacks required scope %.200s", strings.Join(missing, " ")),
-			Advice: "Grant it in the provider's panel, or remove it from required_scope"}
+			Text: fmt.Sprintf("the granted token lacks required scope %.200s", strings.Join(missing, " "))}
 	}
 	return nil
 }
@@ -162,8 +159,7 @@ func sameAccount(a, b string) bool { return a == "" || b == "" || a == b }
 
 func accountChanged(c Candidate, published string) *Cause {
 	return &Cause{Class: Configuration, Code: CodeAccountChanged, FromProvider: true,
-		Text:   fmt.Sprintf("the new token belongs to %s %q, the published one to %q", c.AccountClaim, c.Account, published),
-		Advice: "If the account is meant to change, invoke the refresher with force; if not, store the client credentials of the right account"}
+		Text: fmt.Sprintf("the new token belongs to %s %q, the published one to %q", c.AccountClaim, c.Account, published)}
 }
 
 // accountNotice is given once for each failure, not with every trial.
@@ -175,7 +171,8 @@ func accountNotice(f *Failure, was, is string) []Notice {
 }
 
 // reused treats a response that holds the published token once more. The token gets no new lifetime; the next request is made in the middle of
-// what remains. Close to its end, and after a reader's report, it stays due.
+// what remains. Close to its end, and after a reader's report, it is due as
+// before.
 func reused(now time.Time, s State, d Decision, a Admission, p Policy) Admission {
 	published := s.Token
 	a.Reused, a.Told = true, s.Told
@@ -190,16 +187,9 @@ func reused(now time.Time, s State, d Decision, a Admission, p Policy) Admission
 		a.Notices = append(a.Notices, Notice{NoticeReusedTooLong, []string{"issued again with " + remaining.Truncate(time.Second).String() + " left"}})
 	}
 	if remaining <= p.MinRemaining() || d.Reason == RejectedByReader {
-		t.RenewAt = earlier(published.RenewAt, now.Truncate(time.Second))
+		t.RenewAt = published.RenewAt
 	}
 	return a
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
 }
 
 // notices compares a token with the one that it replaces.

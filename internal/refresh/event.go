@@ -4,41 +4,38 @@ import (
 	"errors"
 	"time"
 
-	"github.com/chaveiro/chaveiro/internal/connection"
-	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/acquire"
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
+	"github.com/chaveiro/chaveiro/internal/message"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // EventKind names what happened; it is the stable first word of the log line.
 type EventKind string
 
-// Kinds of events.
+// Kinds of events (docs/audit.md).
 const (
-	EventAttempt     EventKind = "token_request"   // one request to a token endpoint, successful or not
-	EventRefreshed   EventKind = "refreshed"       // a new token was published
-	EventReissued    EventKind = "reissued"        // the provider handed the same token out again
-	EventFailed      EventKind = "refresh_failed"  // this run tried a connection and it failed
-	EventFallback    EventKind = "fallback"        // a standby credential minted the published token
-	EventRejected    EventKind = "token_rejected"  // a consumer reported a 401 for the published token
-	EventNotice      EventKind = "notice"          // something that a person should look at, see Event.Notice
-	EventUnrecorded  EventKind = "not_recorded"    // a failure record, an account id or a clean-up could not be written
-	EventOrphanGone  EventKind = "orphan_removed"  // the parameters of a deleted secret were removed
-	EventEndpoint    EventKind = "endpoint_paused" // an endpoint's breaker opened, or it asked for a pause
-	EventStoreRefuse EventKind = "store_refuses"   // SSM refuses writes
+	EventRequest    EventKind = "token_request"    // one token request, successful or not
+	EventRefreshed  EventKind = "refreshed"        // a new token was published
+	EventReused     EventKind = "reused"           // the provider issued the published token again
+	EventFailed     EventKind = "refresh_failed"   // an attempt of this run failed
+	EventFallback   EventKind = "fallback"         // a standby issued the published token
+	EventRejected   EventKind = "token_rejected"   // a reader reported that an API rejected the published token
+	EventNotice     EventKind = "notice"           // something that somebody should look at, see Event.Notice
+	EventUnrecorded EventKind = "not_recorded"     // a state, a failure, an account id or a clean-up could not be written
+	EventUnverified EventKind = "not_verified"     // parameters could not be compared with the state table
+	EventOrphanGone EventKind = "orphan_removed"   // the parameters of a deleted secret were removed
+	EventEndpoint   EventKind = "endpoint_paused"  // an endpoint's circuit breaker tripped, or it wants a pause
+	EventUnwritable EventKind = "store_unwritable" // SSM accepts no writes
+	EventDiscovery  EventKind = "discovery_failed" // the secrets could not be listed
 )
 
-// Notices (contract.md section 8).
+// Notices of this package, beside those of lifecycle (contract.md section 8).
 const (
-	NoticeScopeChanged     = "scope_changed"
-	NoticeStoreChanged     = "store_changed"
-	NoticeShapeChanged     = "shape_changed"
-	NoticeLifetimeChanged  = "lifetime_changed"
-	NoticeReissuedTooLong  = "reissued_too_long"
-	NoticeScopeUnverified  = "scope_unverified"
-	NoticeLifetimeTooShort = "lifetime_too_short_for_schedule"
-	NoticeCapacity         = "capacity"
-	NoticeCredentialOld    = "credential_old"
-	NoticeOrphaned         = "orphaned"
+	NoticeCapacity     = "capacity"
+	NoticeOrphaned     = "orphaned"
+	NoticeNotCommitted = "state_not_committed"
 )
 
 // Event is one thing that happened, for logs and metrics. Fields that do not apply are zero. Nothing in it is secret.
@@ -59,7 +56,7 @@ type Event struct {
 	RenewAt    time.Time
 	Version    int64 // of the parameter
 
-	Class      oauth.Class
+	Class      lifecycle.Class
 	Code       string
 	HTTPStatus int
 	NextAt     time.Time
@@ -71,47 +68,67 @@ type Event struct {
 	Details []string // of a notice: what changed
 }
 
-// Counts reports whether the event counts in the metric Notices. Parameters of a deleted secret are named in each run until they are removed a day
-// after the token's end; whoever deletes a tenant needs no alarm for days, which would hide the next notice.
+// Counts reports whether the event counts in the metric Notices. Parameters of a deleted secret are named in each run until they are removed, a day
+// after the token's expiry: an alarm for all that time would hide the next notice.
 func (ev Event) Counts() bool { return ev.Kind == EventNotice && ev.Notice != NoticeOrphaned }
 
-// attemptEvent tells one request to a token endpoint.
-func attemptEvent(it *item, conn *connection.Connection, doc Document, stage string, x oauth.Exchange, err error) Event {
-	ev := Event{Kind: EventAttempt, Connection: it.id, Provider: conn.Provider.ID, Endpoint: conn.Host, Reason: it.decision.Text,
-		Credential: doc.VersionID, Stage: stage, Attempt: x.Attempt, Latency: x.Latency}
-	if x.Token != nil {
-		ev.TokenID, ev.JTI, ev.Scope, ev.ExpiresAt = x.Token.ID(), x.Token.JTI, x.Token.Scope, x.Token.Expiry()
+// requestEvent describes one token request.
+func requestEvent(t Task, req acquire.Request) Event {
+	conn := &req.Connection
+	ev := Event{Kind: EventRequest, Connection: t.State.ID, Provider: conn.Provider.ID, Endpoint: conn.Host, Reason: t.Decision.Text,
+		Credential: req.Document.VersionID, Stage: req.Stage, Attempt: req.Attempt.Number, Latency: req.Attempt.Latency}
+	if token := req.Attempt.Token; token != nil {
+		ev.TokenID, ev.JTI, ev.Scope, ev.ExpiresAt = token.ID(), token.JTI, token.Scope, token.IssuedAt.Add(conn.Lifetime(token.Lifetime))
 	}
-	var refused *oauth.Error
-	if errors.As(err, &refused) {
-		ev.Class, ev.Code, ev.HTTPStatus, ev.Message = refused.Class, refused.Code, refused.Status, refused.Error()
-	}
-	return ev
-}
-
-// failedEvent tells that a standby was refused too.
-func failedEvent(it *item, conn *connection.Connection, doc Document, stage string, f *fault) Event {
-	ev := Event{Kind: EventFailed, Connection: it.id, Provider: conn.Provider.ID, Endpoint: conn.Host, Reason: it.decision.Text,
-		Credential: doc.VersionID, Stage: stage, Message: named(it.id, "the standby "+stage+" does not help")}
-	if f != nil {
-		ev.Class, ev.Code, ev.HTTPStatus = f.class, f.code, f.status
-		ev.Message += ": " + f.text
+	var response *oauth.Error
+	if errors.As(req.Err, &response) {
+		ev.Class, ev.Code, ev.HTTPStatus, ev.Message = lifecycle.Class(response.Class), response.Code, response.Status, response.Error()
 	}
 	return ev
 }
 
-// recordEvent tells what a record says.
-func recordEvent(kind EventKind, it *item, rec *renew.Record, version int64) Event {
-	return Event{Kind: kind, Connection: it.id, Provider: rec.Provider, Endpoint: rec.Endpoint, Credential: rec.Credential, Stage: rec.Stage,
-		TokenID: rec.TokenID, JTI: rec.JTI, Scope: rec.Scope, ExpiresAt: rec.ExpiresAt, RenewAt: rec.RenewAt, Version: version}
+// standbyEvent says why a standby issued no token. src is nil when its document could not be used.
+func standbyEvent(t Task, stage, version string, src *acquire.Source, cause *lifecycle.Cause) Event {
+	ev := Event{Kind: EventFailed, Connection: t.State.ID, Reason: t.Decision.Text, Credential: version, Stage: stage,
+		Class: cause.Class, Code: cause.Code, HTTPStatus: cause.HTTPStatus,
+		Message: message.Named(t.State.ID, "the standby "+stage+" issued no token: "+cause.Text)}
+	if src != nil {
+		ev.Provider, ev.Endpoint = src.Connection.Provider.ID, src.Connection.Host
+	}
+	return ev
 }
 
-// rejectedEvent tells that a consumer reported a version of the parameter, and what is known of the token that is published now.
-func rejectedEvent(it *item, version int64) Event {
-	ev := Event{Kind: EventRejected, Connection: it.id, Version: version}
-	if rec := it.facts.Record; rec != nil {
-		ev = recordEvent(EventRejected, it, rec, version)
+// failedEvent describes a failed attempt with AWSCURRENT.
+func failedEvent(out Outcome, now time.Time) Event {
+	conn := &out.Task.Source.Connection
+	ev := Event{Kind: EventFailed, Connection: out.State.ID, Provider: conn.Provider.ID, Endpoint: conn.Host, Reason: out.Task.Decision.Text,
+		Message: out.Cause.Text, Credential: out.Task.Source.Document.VersionID, Stage: store.StageCurrent, Class: out.Cause.Class, Code: out.Cause.Code,
+		HTTPStatus: out.Cause.HTTPStatus, ExpiresAt: liveExpiry(out.State, now)}
+	if f := out.State.Failure; f != nil && !out.Cause.Unrecorded {
+		ev.Message, ev.Attempt, ev.NextAt = f.Message, f.Attempts, f.NextAt
 	}
-	ev.Reason = it.decision.Text
+	return ev
+}
+
+// tokenEvent describes the published token after an outcome.
+func tokenEvent(kind EventKind, out Outcome) Event {
+	ev := stateEvent(kind, out.State)
+	ev.Reason, ev.Attempt, ev.Latency = out.Task.Decision.Text, out.Attempt.Number, out.Attempt.Latency
+	return ev
+}
+
+func stateEvent(kind EventKind, s lifecycle.State) Event {
+	ev := Event{Kind: kind, Connection: s.ID}
+	if t := s.Token; t != nil {
+		ev.Provider, ev.Endpoint, ev.Credential, ev.Stage = t.Provider, t.Endpoint, t.Credential, t.Stage
+		ev.TokenID, ev.JTI, ev.Scope, ev.ExpiresAt, ev.RenewAt, ev.Version = t.TokenID, t.JTI, t.Scope, t.ExpiresAt, t.RenewAt, t.Version
+	}
+	return ev
+}
+
+// rejectedEvent says that a reader reported a version of the parameter, and what is known of the published token.
+func rejectedEvent(e *entry, version int64) Event {
+	ev := stateEvent(EventRejected, e.state)
+	ev.Version, ev.Reason = version, e.decision.Text
 	return ev
 }

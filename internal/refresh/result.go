@@ -15,12 +15,14 @@ type Result struct {
 	Counts      Counts      `json:"counts"`
 	Refreshed   []Refreshed `json:"refreshed"`
 	Fresh       []Kept      `json:"fresh"`
-	Reissued    []Kept      `json:"reissued"`
+	Reused      []Kept      `json:"reused"`
 	Failed      []Failed    `json:"failed"`
 	Deferred    []Deferred  `json:"deferred"`
 	Orphaned    []string    `json:"orphaned"`
 	Capacity    Capacity    `json:"capacity"`
 	Plan        []Planned   `json:"plan,omitzero"` // only of a dry run
+
+	DiscoveryFailed string `json:"discovery_failed,omitzero"` // why the secrets could not be listed; known connections were still renewed
 
 	Health Health `json:"-"` // of all connections, for the metrics; only of a sweep
 }
@@ -29,7 +31,7 @@ type Result struct {
 type Counts struct {
 	Refreshed int `json:"refreshed"`
 	Fresh     int `json:"fresh"`
-	Reissued  int `json:"reissued"`
+	Reused    int `json:"reused"`
 	Failed    int `json:"failed"`
 	Deferred  int `json:"deferred"`
 	Orphaned  int `json:"orphaned"`
@@ -40,7 +42,7 @@ type Counts struct {
 type Refreshed struct {
 	Connection string    `json:"connection"`
 	ExpiresAt  time.Time `json:"expires_at"`
-	Stage      string    `json:"stage"`   // label of the credential that minted it
+	Stage      string    `json:"stage"`   // of the client credentials that issued it
 	Version    int64     `json:"version"` // of the parameter
 }
 
@@ -51,7 +53,7 @@ type Kept struct {
 	Reason     string    `json:"reason"`
 }
 
-// Failed is a connection that fails, in this run or, backing off or latched, as its record says.
+// Failed is a connection that fails, in this run or, backing off or suspended, as its state says.
 type Failed struct {
 	Connection     string    `json:"connection"`
 	Class          string    `json:"class"`
@@ -95,42 +97,23 @@ type Health struct {
 
 // finish sorts and cuts the lists; never nil, so that they are [] in JSON.
 func (r *Result) finish() {
-	r.Counts.Refreshed, r.Counts.Fresh, r.Counts.Reissued = len(r.Refreshed), len(r.Fresh), len(r.Reissued)
+	r.Counts.Refreshed, r.Counts.Fresh, r.Counts.Reused = len(r.Refreshed), len(r.Fresh), len(r.Reused)
 	r.Counts.Failed, r.Counts.Deferred, r.Counts.Orphaned = len(r.Failed), len(r.Deferred), len(r.Orphaned)
-	byExpiry(r.Refreshed, func(e *Refreshed) (time.Time, string) { return e.ExpiresAt, e.Connection })
-	byExpiry(r.Fresh, func(e *Kept) (time.Time, string) { return e.ExpiresAt, e.Connection })
-	byExpiry(r.Reissued, func(e *Kept) (time.Time, string) { return e.ExpiresAt, e.Connection })
-	byExpiry(r.Failed, func(e *Failed) (time.Time, string) { return e.TokenExpiresAt, e.Connection })
+	slices.SortFunc(r.Refreshed, func(a, b Refreshed) int { return soonest(a.ExpiresAt, b.ExpiresAt, a.Connection, b.Connection) })
+	slices.SortFunc(r.Fresh, func(a, b Kept) int { return soonest(a.ExpiresAt, b.ExpiresAt, a.Connection, b.Connection) })
+	slices.SortFunc(r.Reused, func(a, b Kept) int { return soonest(a.ExpiresAt, b.ExpiresAt, a.Connection, b.Connection) })
+	slices.SortFunc(r.Failed, func(a, b Failed) int { return soonest(a.TokenExpiresAt, b.TokenExpiresAt, a.Connection, b.Connection) })
 	slices.Sort(r.Orphaned)
-	r.Refreshed, r.Fresh, r.Reissued = cut(r.Refreshed), cut(r.Fresh), cut(r.Reissued)
+	r.Refreshed, r.Fresh, r.Reused = cut(r.Refreshed), cut(r.Fresh), cut(r.Reused)
 	r.Failed, r.Deferred, r.Orphaned = cut(r.Failed), cut(r.Deferred), cut(r.Orphaned)
 	if r.Plan != nil {
 		r.Plan = cut(r.Plan)
 	}
 }
 
-// byExpiry sorts a list. It sorts keys that point at the entries, since to sort the entries would link, and run, a sort for each of their types.
-func byExpiry[T any](list []T, key func(*T) (time.Time, string)) {
-	entries := make([]*entry, len(list))
-	for i := range list {
-		at, name := key(&list[i])
-		entries[i] = &entry{at, name, i}
-	}
-	slices.SortFunc(entries, compareEntries)
-	was := slices.Clone(list)
-	for i, e := range entries {
-		list[i] = was[e.place]
-	}
+func soonest(a, b time.Time, aName, bName string) int {
+	return cmp.Or(a.Compare(b), cmp.Compare(aName, bName))
 }
-
-// entry is a key of byExpiry. Declared within it, it would be another type, with another sort, for each list.
-type entry struct {
-	at    time.Time
-	name  string
-	place int
-}
-
-func compareEntries(a, b *entry) int { return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.name, b.name)) }
 
 func cut[T any](list []T) []T {
 	if list == nil {

@@ -99,14 +99,14 @@ func (c *Client) CloseIdleConnections() {
 type Exchange struct {
 	Token   *Token // nil when it failed
 	Latency Latency
-	Attempt int // 1 for the first
+	Number  int // 1 for the first
 }
 
 // Exchange makes one attempt. The error is always an *Error.
 func (c *Client) Exchange(ctx context.Context, req Request) (Exchange, error) {
 	watch := newStopwatch(c.cfg.Now)
 	token, err := c.attempt(ctx, &req, watch)
-	ex := Exchange{Token: token, Latency: watch.stop(), Attempt: 1}
+	ex := Exchange{Token: token, Latency: watch.stop(), Number: 1}
 	if err != nil {
 		return ex, err // a typed nil must not become an error
 	}

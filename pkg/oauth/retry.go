@@ -30,7 +30,7 @@ func (c *Client) ExchangeRetry(ctx context.Context, req Request, r Retry) (Excha
 	}
 	for n := 1; ; n++ {
 		ex, err := c.Exchange(ctx, req)
-		ex.Attempt = n
+		ex.Number = n
 		if r.OnAttempt != nil {
 			r.OnAttempt(ex, err)
 		}

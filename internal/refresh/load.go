@@ -1,0 +1,237 @@
+package refresh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"time"
+
+	"github.com/chaveiro/chaveiro/internal/acquire"
+	"github.com/chaveiro/chaveiro/internal/connection"
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
+	"github.com/chaveiro/chaveiro/internal/message"
+	"github.com/chaveiro/chaveiro/internal/store"
+)
+
+// sweep renews what is due among all connections. It starts from the state table; the listing of secrets runs beside it and may fail.
+func (r *run) sweep(ctx context.Context) (Result, error) {
+	b := r.newBoard(ctx)
+	defer b.discard()
+	b.list()
+	if err := r.cfg.States.Scan(ctx, b.addStates); err != nil {
+		return Result{}, fmt.Errorf("could not read the state table, nothing was renewed: %w", err)
+	}
+	if r.call.DryRun {
+		return b.plan()
+	}
+	b.verify()
+	for _, e := range b.entries {
+		b.consider(e)
+	}
+	b.hold = r.cfg.Now().Add(listingHead)
+	b.drain(ctx)
+	b.settle(ctx)
+	return b.sum.result, b.err()
+}
+
+// listingHead is how long a sweep waits for the listing before it starts: in a small account a secret that was paused or changed counts at once.
+const listingHead = time.Second
+
+// list reads the listing of secrets in the background. Each page is compared with the states as soon as those are there.
+func (b *board) list() {
+	b.spawn(func() func() {
+		err := b.run.cfg.Secrets.List(b.ctx, func(page []store.Secret) {
+			b.mail <- func() { b.takeSecrets(page) }
+		})
+		return func() { b.listing = listing{ended: true, err: err} }
+	})
+}
+
+const (
+	namesPerCall = 10 // GetParameters
+	callsPerRun  = 20 // of those in one sweep
+)
+
+// verify compares a part of the published parameters with the states, in the background. The clock picks the part, so that every parameter has
+// its turn once an hour up to 2,400 connections, and once a day up to 57,600.
+func (b *board) verify() {
+	var ids []string
+	for id, e := range b.entries {
+		if e.state.Token != nil {
+			ids = append(ids, id)
+		}
+	}
+	parts := (len(ids) + namesPerCall*callsPerRun - 1) / (namesPerCall * callsPerRun)
+	if parts == 0 {
+		return
+	}
+	turn := uint64(b.run.start.Unix()/int64(b.run.cfg.Period/time.Second)) % uint64(parts)
+	ids = slices.DeleteFunc(ids, func(id string) bool { return parts > 1 && slot(id, parts) != turn })
+	slices.Sort(ids)
+	ids = ids[:min(len(ids), namesPerCall*callsPerRun)]
+	b.spawn(func() func() {
+		for chunk := range slices.Chunk(ids, namesPerCall) {
+			names := make([]store.Name, len(chunk))
+			for i, id := range chunk {
+				names[i] = store.Name{Connection: id, Kind: store.KindToken}
+			}
+			found, err := b.run.cfg.Parameters.Get(b.ctx, names)
+			if err != nil {
+				b.run.observe(Event{Kind: EventUnverified, Message: "parameters were not compared with the state table: " + err.Error()})
+				break // the others have their turn in another sweep
+			}
+			b.mail <- func() { b.takeParameters(chunk, found) }
+		}
+		return func() {}
+	})
+}
+
+// slot spreads connections evenly over the parts.
+func slot(id string, parts int) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(id))
+	return h.Sum64() % uint64(parts)
+}
+
+// takeParameters takes in what GetParameters showed of connections that this run has not touched yet.
+func (b *board) takeParameters(ids []string, found []store.Parameter) {
+	for _, id := range ids {
+		e := b.entries[id]
+		if e == nil || e.phase != idle {
+			continue
+		}
+		e.observed.Parameter = parameterOf(found, id)
+		b.consider(e)
+	}
+}
+
+// named renews the connections that the call names. Each is read by its name, so that a secret created a second ago works.
+func (r *run) named(ctx context.Context) (Result, error) {
+	b := r.newBoard(ctx)
+	defer b.discard()
+	b.listing.ended = true
+	ids, err := b.describe(ctx)
+	if err != nil {
+		return b.sum.result, err
+	}
+	if r.call.DryRun {
+		return b.plan()
+	}
+	for _, id := range ids {
+		b.consider(b.entries[id])
+		if v := r.call.RejectedVersion; v != 0 {
+			r.observe(rejectedEvent(b.entries[id], v))
+		}
+	}
+	b.drain(ctx)
+	b.waitForOthers(ctx)
+	b.settle(ctx)
+	return b.sum.result, b.err()
+}
+
+// describe gathers what is known of the named connections.
+func (b *board) describe(ctx context.Context) ([]string, error) {
+	r := b.run
+	b.sum.result.Connections = len(r.call.Connections)
+	var ids, unknown []string
+	for _, name := range r.call.Connections {
+		secret, err := r.describeSecret(ctx, name)
+		switch {
+		case err == nil:
+			b.entry(name).observe(&secret)
+			ids = append(ids, name)
+		case errors.Is(err, store.ErrNotFound):
+			unknown = append(unknown, name)
+		default:
+			b.sum.early(name, acquire.CauseOf(err))
+		}
+	}
+	b.unknown(ctx, unknown)
+	return ids, b.lookUp(ctx, ids)
+}
+
+// describeSecret reads one secret's metadata. For an invalid name no call is made.
+func (r *run) describeSecret(ctx context.Context, name string) (store.Secret, error) {
+	if connection.ValidID(name) != nil {
+		return store.Secret{}, store.ErrNotFound
+	}
+	return r.cfg.Secrets.Describe(ctx, name)
+}
+
+// lookUp reads states and parameters of connections as they are now.
+func (b *board) lookUp(ctx context.Context, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	states, err := b.run.cfg.States.Get(ctx, ids)
+	if err != nil {
+		return fmt.Errorf("could not read the state table, nothing was renewed: %w", err)
+	}
+	names := make([]store.Name, len(ids))
+	for i, id := range ids {
+		names[i] = store.Name{Connection: id, Kind: store.KindToken}
+	}
+	found, err := b.run.cfg.Parameters.Get(ctx, names)
+	if err != nil {
+		return fmt.Errorf("read parameters: %w", err)
+	}
+	for _, id := range ids {
+		e := b.entries[id]
+		if s, ok := states[id]; ok {
+			e.state = s
+		}
+		e.observed.Parameter = parameterOf(found, id)
+	}
+	return nil
+}
+
+// unknown explains names that do not exist, with one listing for the nearest name.
+func (b *board) unknown(ctx context.Context, names []string) {
+	if len(names) == 0 {
+		return
+	}
+	var here []string
+	err := b.run.cfg.Secrets.List(ctx, func(page []store.Secret) {
+		for _, s := range page {
+			here = append(here, s.Connection)
+		}
+	})
+	for _, name := range names {
+		b.sum.early(name, &lifecycle.Cause{Class: lifecycle.Configuration, Code: message.CodeUnknown,
+			Text: message.Unknown(name, b.run.cfg.SecretPrefix, b.run.cfg.Region, here, err == nil)})
+	}
+}
+
+const (
+	firstWait = 200 * time.Millisecond
+	longWait  = time.Second
+	maxWaits  = 15 * time.Second
+)
+
+// waitForOthers waits while another run renews a named connection, and then decides again: a hundred equal reports cost one token.
+func (b *board) waitForOthers(ctx context.Context) {
+	now := b.run.cfg.Now()
+	limit := earliest(now.Add(maxWaits), now.Add(b.run.startDeadline.Sub(now)/2))
+	for wait := firstWait; ; wait = min(2*wait, longWait) {
+		ids := b.sum.takeInFlight()
+		if len(ids) == 0 {
+			return
+		}
+		if b.run.cfg.Now().Add(wait).After(limit) || sleep(ctx, wait) != nil {
+			b.sum.putBackInFlight(ids)
+			return
+		}
+		if err := b.lookUp(ctx, ids); err != nil {
+			b.sum.putBackInFlight(ids)
+			return
+		}
+		for _, id := range ids {
+			e := b.entries[id]
+			e.phase = idle
+			b.consider(e)
+		}
+		b.drain(ctx)
+	}
+}
