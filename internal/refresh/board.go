@@ -70,11 +70,16 @@ type listing struct {
 func (r *run) newBoard(ctx context.Context) *board {
 	b := &board{run: r, entries: map[string]*entry{}, mail: make(chan func()), sum: &summary{run: r}, succeeded: map[string]bool{}}
 	b.ctx, b.cancel = context.WithDeadline(ctx, r.startDeadline)
-	b.queue = schedule.New[Task](schedule.Config{
-		Start: r.start, StartDeadline: r.startDeadline, RequestTimeout: r.cfg.TokenTimeout, MaxConcurrency: r.cfg.MaxConcurrency,
-		WriteTime: r.pacer.TimeFor, PendingNotices: b.pendingNotices,
-	})
+	b.queue = b.newQueue()
 	return b
+}
+
+func (b *board) newQueue() *schedule.Queue[Task] {
+	r := b.run
+	return schedule.New[Task](schedule.Config{
+		Start: r.start, StartDeadline: r.startDeadline, RequestTimeout: r.cfg.TokenTimeout, MaxConcurrency: r.cfg.MaxConcurrency,
+		WritesPerSecond: r.pacer.Rate, PendingNotices: func() int { return b.owed },
+	})
 }
 
 // entry returns the entry of a connection, and makes it when there is none.
@@ -237,19 +242,18 @@ func (b *board) job(t Task, notBefore time.Time) schedule.Job[Task] {
 	return j
 }
 
-// pendingNotices is how many failures that providers caused in this run are not written yet.
-func (b *board) pendingNotices() int { return b.owed }
-
-// signal says what an outcome tells the queue about its endpoint.
+// signal says what an outcome means for its endpoint.
 func signal(o Outcome) schedule.Signal {
 	switch {
 	case o.Kind == Renewed || o.Kind == Uncommitted:
 		return schedule.Signal{Kind: schedule.Written}
+	case o.Kind == Reused:
+		return schedule.Signal{Kind: schedule.Reused}
 	case o.Cause == nil || !o.Cause.FromProvider:
-		return schedule.Signal{Kind: schedule.Silent}
+		return schedule.Signal{Kind: schedule.Neutral}
 	case o.Cause.Temporary():
-		return schedule.Signal{Kind: schedule.Failed, RetryAfter: o.Cause.RetryAfter}
+		return schedule.Signal{Kind: schedule.Transient, RetryAfter: o.Cause.RetryAfter}
 	default:
-		return schedule.Signal{Kind: schedule.Refused, RetryAfter: o.Cause.RetryAfter}
+		return schedule.Signal{Kind: schedule.Refused}
 	}
 }

@@ -89,14 +89,14 @@ func (b *board) next(now time.Time) (*entry, Task, bool) {
 		if !ok {
 			return nil, Task{}, false
 		}
-		e := b.entries[start.Job.ID]
-		task := start.Job.Value
+		e := b.entries[start.ID]
+		task := start.Value
 		task.Observed, task.Decision = e.observed, e.decision
 		if e.decision.Action.Attempts() {
 			task.Attempts, task.Deadline = start.Attempts, start.RequestDeadline
 			return e, task, true
 		}
-		b.tell(b.queue.Done(e.state.ID, schedule.Signal{Kind: schedule.Silent}, now))
+		b.tell(b.queue.Done(e.state.ID, schedule.Signal{Kind: schedule.Neutral}, now))
 		b.finish(e, Outcome{Kind: Kept, Task: task, State: e.state})
 	}
 }

@@ -227,6 +227,7 @@ func (b *board) waitForOthers(ctx context.Context) {
 			b.sum.putBackInFlight(ids)
 			return
 		}
+		b.queue = b.newQueue()
 		for _, id := range ids {
 			e := b.entries[id]
 			e.phase = idle
