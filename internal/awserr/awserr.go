@@ -64,6 +64,13 @@ func (e *Error) Explain(text string) *Error {
 	return &c
 }
 
+// WithMessage returns a copy of e with text in place of AWS's own message.
+func (e *Error) WithMessage(text string) *Error {
+	c := *e
+	c.Message = clean(text)
+	return &c
+}
+
 // Response is what the service returned.
 type Response struct {
 	Code    string // "" when the body could not be read

@@ -112,15 +112,17 @@ func TestWhatAnErrorSaysAndMatches(t *testing.T) {
 		want      error
 		text      string // the whole text after the operation and the subject
 	}{
-		"a code of the service's table": {refusing(t, "AccessDeniedException", "not authorized"), store.ErrAccessDenied, "AccessDeniedException: not authorized"},
-		"a throttling code":             {refusing(t, "ThrottlingException", "Rate exceeded"), store.ErrThrottled, "ThrottlingException: Rate exceeded"},
-		"a code without a message":      {refusing(t, "SomethingNewException", ""), store.ErrUnavailable, "SomethingNewException: UnknownError"},
-		"a 503 of a load balancer":      {responding(503, "<html>"+planted+"</html>"), store.ErrUnavailable, "HTTP 503: the response cannot be read"},
-		"a 403 of a proxy":              {responding(403, "<html>no</html>"), store.ErrAccessDenied, "HTTP 403: the response cannot be read"},
-		"a 429 without a code":          {responding(429, "{}"), store.ErrThrottled, "UnknownError: UnknownError"},
-		"a 200 that is cut short":       {responding(200, `{"Version":"`+planted), store.ErrUnavailable, "HTTP 200: the response cannot be read"},
-		"a refused connection":          {breaking("connect: refused"), store.ErrUnavailable, "no connection: connect: refused"},
-		"an error with the body":        {breaking("cannot send " + planted), store.ErrUnavailable, "no connection: cannot send [redacted]"},
+		"a code of the service's table": {
+			refusing(t, "AccessDeniedException", "not authorized"), store.ErrAccessDenied, "AccessDeniedException: not authorized",
+		},
+		"a throttling code":        {refusing(t, "ThrottlingException", "Rate exceeded"), store.ErrThrottled, "ThrottlingException: Rate exceeded"},
+		"a code without a message": {refusing(t, "SomethingNewException", ""), store.ErrUnavailable, "SomethingNewException: UnknownError"},
+		"a 503 of a load balancer": {responding(503, "<html>"+planted+"</html>"), store.ErrUnavailable, "HTTP 503: the response cannot be read"},
+		"a 403 of a proxy":         {responding(403, "<html>no</html>"), store.ErrAccessDenied, "HTTP 403: the response cannot be read"},
+		"a 429 without a code":     {responding(429, "{}"), store.ErrThrottled, "UnknownError: UnknownError"},
+		"a 200 that is cut short":  {responding(200, `{"Version":"`+planted), store.ErrUnavailable, "HTTP 200: the response cannot be read"},
+		"a refused connection":     {breaking("connect: refused"), store.ErrUnavailable, "no connection: connect: refused"},
+		"an error with the body":   {breaking("cannot send " + planted), store.ErrUnavailable, "no connection: cannot send [redacted]"},
 	}
 	for sentence, tt := range tests {
 		t.Run(sentence, func(t *testing.T) {
@@ -223,6 +225,9 @@ func TestCopiesLeaveTheErrorUnchanged(t *testing.T) {
 	one := batch.For("oauth/x").Explain("grant the action")
 	if want := "BatchGetSecretValue oauth/x: grant the action (denied)"; one.Error() != want || !errors.Is(one, store.ErrUnavailable) {
 		t.Errorf("error %q, want %q", one, want)
+	}
+	if want := "BatchGetSecretValue oauth/: a field is invalid"; batch.WithMessage("a field is invalid").Error() != want {
+		t.Errorf("error %q, want %q", batch.WithMessage("a field is invalid"), want)
 	}
 	if want := "BatchGetSecretValue oauth/: denied"; batch.Error() != want {
 		t.Errorf("the original is now %q, want %q", batch, want)

@@ -21,7 +21,9 @@ func TestTheNameOfAParameter(t *testing.T) {
 		"a connection of four segments":            {"a/b/c/d", store.KindAccount, "/oauth/a/b/c/d/account_id"},
 		"a segment that reads like a kind":         {"access_token", store.KindAccount, "/oauth/access_token/account_id"},
 		"a name that is not a valid connection id": {"Hotmart/Loja_A", store.KindFailure, "/oauth/Hotmart/Loja_A/refresh_failure"},
-		"13 segments, the most that fit":           {"a" + strings.Repeat("/a", 12), store.KindToken, "/oauth/a" + strings.Repeat("/a", 12) + "/access_token"},
+		"13 segments, the most that fit": {
+			"a" + strings.Repeat("/a", 12), store.KindToken, "/oauth/a" + strings.Repeat("/a", 12) + "/access_token",
+		},
 	}
 	for sentence, tt := range tests {
 		t.Run(sentence, func(t *testing.T) {

@@ -193,7 +193,9 @@ func TestPutIsRefused(t *testing.T) {
 		kind    error
 		text    string
 	}{
-		"a value of 9,000 bytes":            {nil, write(token("x"), strings.Repeat(canary, 300)[:9000], ""), store.ErrInvalidWrite, "PutParameter " + name + ": ValidationException: "},
+		"a value of 9,000 bytes": {
+			nil, write(token("x"), strings.Repeat(canary, 300)[:9000], ""), store.ErrInvalidWrite, "PutParameter " + name + ": ValidationException: ",
+		},
 		"a description of 1,025 characters": {nil, write(token("x"), canary, strings.Repeat("d", 1025)), store.ErrInvalidWrite, "ValidationException"},
 		"a String in the way of a token": {func(t *testing.T, w *awstest.World) {
 			t.Helper()
@@ -209,8 +211,10 @@ func TestPutIsRefused(t *testing.T) {
 		"a fault of the service":    {inject(awstest.InternalError), tok, store.ErrUnavailable, "InternalServerError"},
 		"a connection that breaks":  {inject(awstest.ConnectionReset), tok, store.ErrUnavailable, "no connection"},
 		"an impossible name":        {nil, write(token("x@y"), canary, ""), store.ErrInvalidWrite, "PutParameter /oauth/x@y/access_token: "},
-		"an unknown kind":           {nil, write(store.Name{Connection: "x", Kind: "token"}, canary, ""), store.ErrInvalidWrite, "PutParameter /oauth/x/token: "},
-		"an empty value":            {nil, write(token("x"), "", ""), store.ErrInvalidWrite, "empty"},
+		"an unknown kind": {
+			nil, write(store.Name{Connection: "x", Kind: "token"}, canary, ""), store.ErrInvalidWrite, "PutParameter /oauth/x/token: ",
+		},
+		"an empty value": {nil, write(token("x"), "", ""), store.ErrInvalidWrite, "empty"},
 	}
 	for sentence, tt := range tests {
 		t.Run(sentence, func(t *testing.T) {
@@ -307,7 +311,7 @@ func TestGetReturnsWhatIsThereNow(t *testing.T) {
 	byHand(t, w, "/oauth/c/refresh_failure", types.ParameterTypeStringList, "one,two")
 	byHand(t, w, "/oauth/c/access_token", types.ParameterTypeString, canary)
 	got, err := s.Get(t.Context(), []store.Name{
-		failure("c"), token("none"), failure("b"), token("a"), account("a"), token("a"), {Connection: "a@b", Kind: store.KindToken}, account("c"), token("c"),
+		failure("c"), token("none"), failure("b"), token("a"), account("a"), token("a"), token("a@b"), account("c"), token("c"),
 	})
 	if err != nil {
 		t.Fatal(err)

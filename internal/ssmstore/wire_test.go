@@ -69,7 +69,8 @@ func roundTrip(t *testing.T, client *ssm.Client) {
 		if err != nil || len(got) != 2*connections+1 {
 			t.Fatalf("Get = %d, %v", len(got), err)
 		}
-		wantSummary(t, got[:3], first+` refresh_failure String v1 "{ {sentence} }"`, first+` access_token SecureString v2 ""`, first+` account_id String v1 "acc-0"`)
+		wantSummary(t, got[:3],
+			first+` refresh_failure String v1 "{ {sentence} }"`, first+` access_token SecureString v2 ""`, first+` account_id String v1 "acc-0"`)
 		wantSummary(t, got[69:], `tenant/c34 access_token SecureString v1 ""`, `tenant/c34 account_id String v1 "acc-34"`)
 	})
 	t.Run("read with decryption", func(t *testing.T) {
