@@ -199,6 +199,10 @@ func TestEachOfSeveralSecretsIsRemoved(t *testing.T) {
 	if want := "PutSecretValue a: ValidationException: [redacted] or [redacted] is invalid"; err.Error() != want {
 		t.Errorf("error %q, want %q", err, want)
 	}
+	r = awserr.Response{Code: "Invalid:" + planted}
+	if err := awserr.FromResponse("PutSecretValue", "a", r, table, oauth.NewSecret(planted)); err.Error() != "PutSecretValue a: Invalid:[redacted]" {
+		t.Errorf("error %q", err)
+	}
 }
 
 func TestAMessageIsOneShortLine(t *testing.T) {

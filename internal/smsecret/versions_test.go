@@ -223,6 +223,15 @@ func TestWhatAWSQuotesIsNotRepeated(t *testing.T) {
 	}
 }
 
+func TestAShortSecretThatAWSQuotesAloneIsNotRepeated(t *testing.T) {
+	client := respondingClient(http.StatusBadRequest, `{"__type":"ValidationException","message":"Value 'hunter2' is not valid"}`)
+	w := store.VersionWrite{SecretID: "a", VersionID: pendingID(1), Value: oauth.NewSecret(`{"client_secret": "hunter2"}`)}
+	err := versionsOf(t, client).Put(t.Context(), w)
+	if want := "PutSecretValue a: ValidationException: a field of the request is invalid"; err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
 // respondingClient is a client of the real SDK, with one attempt, whose server returns one response to everything.
 func respondingClient(status int, body string) *secretsmanager.Client {
 	return secretsmanager.New(secretsmanager.Options{
