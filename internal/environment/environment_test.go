@@ -37,8 +37,9 @@ func TestDefaultsAreTheContracts(t *testing.T) {
 }
 
 func TestEveryVariableIsRead(t *testing.T) {
-	got, err := Read(environ("SECRET_PREFIX", "prod/oauth/", "PARAMETER_PREFIX", "/prod/oauth", "STATE_TABLE", "prod_State.1-a", "KMS_KEY_ID", "alias/mine",
-		"SCHEDULE_PERIOD", "1m", "READER_CACHE_TTL", "30s", "MAX_CONCURRENCY", "4", "MAX_WRITES_PER_SECOND", "9.5", "TOKEN_TIMEOUT", "20s", "LATENCY_THRESHOLD", "700ms",
+	got, err := Read(environ("SECRET_PREFIX", "prod/oauth/", "PARAMETER_PREFIX", "/prod/oauth", "STATE_TABLE", "prod_State.1-a",
+		"KMS_KEY_ID", "alias/mine", "SCHEDULE_PERIOD", "1m", "READER_CACHE_TTL", "30s", "MAX_CONCURRENCY", "4",
+		"MAX_WRITES_PER_SECOND", "9.5", "TOKEN_TIMEOUT", "20s", "LATENCY_THRESHOLD", "700ms",
 		"METRICS_BY_PROVIDER", "true", "LOG_LEVEL", "DEBUG", "AWS_SAM_LOCAL", "true"))
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +47,8 @@ func TestEveryVariableIsRead(t *testing.T) {
 	want := Config{
 		SecretPrefix: "prod/oauth/", ParameterPrefix: "/prod/oauth", StateTable: "prod_State.1-a", StackName: "chaveiro", Region: "sa-east-1",
 		KMSKeyID: "alias/mine", SchedulePeriod: time.Minute, ReaderCacheTTL: 30 * time.Second,
-		MaxConcurrency: 4, MaxWritesPerSecond: 9.5, TokenTimeout: 20 * time.Second, LatencyThreshold: 700 * time.Millisecond, MetricsByProvider: true, LogLevel: slog.LevelDebug, SAMLocal: true,
+		MaxConcurrency: 4, MaxWritesPerSecond: 9.5, TokenTimeout: 20 * time.Second, LatencyThreshold: 700 * time.Millisecond,
+		MetricsByProvider: true, LogLevel: slog.LevelDebug, SAMLocal: true,
 	}
 	if got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)
