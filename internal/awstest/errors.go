@@ -14,6 +14,7 @@ var errNotAString = errors.New("not a string")
 type apiError struct {
 	status        int
 	code, message string
+	item          item // of a ConditionalCheckFailedException, when the caller wants it
 }
 
 // refuse is an error of status 400, which is what both services answer to every fault of the caller.
@@ -38,7 +39,11 @@ func throttled() *apiError { return refuse("ThrottlingException", "Rate exceeded
 
 // encode writes the body of the error.
 func (e *apiError) encode() []byte {
-	b, err := json.Marshal(map[string]string{"__type": e.code, "message": e.message})
+	body := map[string]any{"__type": e.code, "message": e.message}
+	if e.item != nil {
+		body["Item"] = e.item
+	}
+	b, err := json.Marshal(body)
 	if err != nil {
 		return []byte(`{}`)
 	}

@@ -159,6 +159,10 @@ func denied(op Op, name string, secrets bool) string {
 		action = "secretsmanager:" + string(op)
 		resource = name
 	}
+	if op.ofTable() {
+		action = "dynamodb:" + string(op)
+		resource = "arn:aws:dynamodb:" + Region + ":" + Account + ":table/" + StateTable
+	}
 	return "User: arn:aws:sts::" + Account + ":assumed-role/role/session is not authorized to perform: " + action +
 		" on resource: " + resource + " because no identity-based policy allows the " + action + " action"
 }

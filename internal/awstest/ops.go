@@ -54,6 +54,9 @@ func decode(target string, body []byte) (Op, input, *apiError) {
 	} else if name, ok := strings.CutPrefix(target, targetSecrets); ok {
 		op = Op(name)
 		in, _ = newSecretInput(op)
+	} else if name, ok := strings.CutPrefix(target, targetTable); ok {
+		op = Op(name)
+		in, _ = newTableInput(op)
 	}
 	if in == nil {
 		return op, nil, refuse("UnknownOperationException", "")
@@ -124,6 +127,9 @@ func newSecretInput(op Op) (input, Group) {
 // groupOf is the group whose quota an operation spends.
 func groupOf(op Op) Group {
 	if in, g := newParameterInput(op); in != nil {
+		return g
+	}
+	if in, g := newTableInput(op); in != nil {
 		return g
 	}
 	_, g := newSecretInput(op)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
@@ -40,6 +41,9 @@ func (w *World) SSM() *ssm.Client { return ssm.NewFromConfig(w.Config()) }
 func (w *World) SecretsManager() *secretsmanager.Client {
 	return secretsmanager.NewFromConfig(w.Config())
 }
+
+// DynamoDB is a DynamoDB client of the real SDK on the World, in process.
+func (w *World) DynamoDB() *dynamodb.Client { return dynamodb.NewFromConfig(w.Config()) }
 
 func dummyCredentials(context.Context) (aws.Credentials, error) {
 	return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "not-a-key", Source: "awstest"}, nil

@@ -58,6 +58,9 @@ type World struct {
 	secretList      catalogue[secretView]
 	created         int             // secrets ever created: makes each ARN's suffix its own
 	rotationAllowed map[string]bool // Lambda ARNs that Secrets Manager may invoke
+	items           map[string]item // of the state table
+	sortedItems     []string        // their keys
+	itemsChanged    bool            // sortedItems is out of date
 	buckets         map[Group]*bucket
 	faults          []*fault
 	before, after   func(op Op, name string)
@@ -84,6 +87,7 @@ func (w *World) init() {
 	w.secrets = make(map[string]*secret)
 	w.secretByARN = make(map[string]*secret)
 	w.rotationAllowed = make(map[string]bool)
+	w.items = make(map[string]item)
 	w.counters = make(map[Op]*Counter)
 	w.buckets = make(map[Group]*bucket)
 }
