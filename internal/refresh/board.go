@@ -33,6 +33,8 @@ type entry struct {
 	later    bool            // state has a failure that is not written yet
 	owes     bool            // a provider's response caused that failure
 	before   lifecycle.State // state without that failure
+
+	accountChanged bool // the account_id parameter does not hold what was published
 }
 
 // board is what a run knows of all connections. Only the goroutine of drain uses it.
@@ -185,7 +187,7 @@ func (b *board) take(e *entry, doc store.Document) {
 		doc.Err = nil // a secret that was created without a value: its document is empty
 	}
 	if errors.Is(doc.Err, store.ErrNotFound) {
-		b.finish(e, Outcome{Kind: Orphaned, Task: b.task(e), State: e.state})
+		b.finish(e, Outcome{Kind: KindOrphaned, Task: b.task(e), State: e.state})
 		return
 	}
 	if doc.Err == nil {
@@ -193,7 +195,7 @@ func (b *board) take(e *entry, doc store.Document) {
 		e.decision = lifecycle.Decide(b.run.start, e.state, e.observed, b.run.policy(), b.run.override())
 	}
 	if !e.decision.Action.Attempts() {
-		b.finish(e, Outcome{Kind: Kept, Task: b.task(e), State: e.state})
+		b.finish(e, Outcome{Kind: KindKept, Task: b.task(e), State: e.state})
 		return
 	}
 	task := b.task(e)
@@ -245,9 +247,9 @@ func (b *board) job(t Task, notBefore time.Time) schedule.Job[Task] {
 // signal says what an outcome means for its endpoint.
 func signal(o Outcome) schedule.Signal {
 	switch {
-	case o.Kind == Renewed || o.Kind == Uncommitted:
+	case o.Kind == KindRenewed || o.Kind == KindUncommitted:
 		return schedule.Signal{Kind: schedule.Written}
-	case o.Kind == Reused:
+	case o.Kind == KindReused:
 		return schedule.Signal{Kind: schedule.Reused}
 	case o.Cause == nil || !o.Cause.FromProvider:
 		return schedule.Signal{Kind: schedule.Neutral}

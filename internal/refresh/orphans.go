@@ -33,7 +33,7 @@ func (b *board) removeOrphans(ctx context.Context) {
 	removed := 0
 	for _, id := range slices.Sorted(maps.Keys(b.entries)) {
 		e := b.entries[id]
-		if e.listed || e.state.Revision == 0 || e.state.Newer || e.state.Leased(b.run.start) || recent(e.state, b.run.start) {
+		if e.listed || e.state.Revision == 0 || e.state.Newer || e.state.Leased(b.run.start) {
 			continue
 		}
 		until := orphanedUntil(e.state)
@@ -44,7 +44,7 @@ func (b *board) removeOrphans(ctx context.Context) {
 		case !b.run.start.Before(until) && removed < orphansPerRun:
 			removed++
 			b.removeOrphan(ctx, e.state)
-		case e.state.DeleteAt.IsZero():
+		case e.state.DeleteAt.IsZero() && !recent(e.state, b.run.start):
 			next := e.state
 			next.DeleteAt = until.Add(itemGrace)
 			b.update(ctx, e, next, id)

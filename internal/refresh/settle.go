@@ -18,6 +18,7 @@ func (b *board) settle(ctx context.Context) {
 	b.closeRest()
 	b.clearNotices(ctx)
 	b.recordFailures(ctx)
+	b.repairAccounts(ctx)
 	b.updateStates(ctx)
 	b.settleDiscovery(ctx)
 	b.removeOrphans(ctx)
@@ -122,6 +123,19 @@ func (b *board) updateStates(ctx context.Context) {
 			continue
 		}
 		b.update(ctx, e, next, id)
+	}
+}
+
+// repairAccounts writes account ids again that another program changed or deleted.
+func (b *board) repairAccounts(ctx context.Context) {
+	for id, e := range b.entries {
+		t := e.state.Token
+		if !e.accountChanged || t == nil || !b.inTime() || !b.exists(e) || e.decision.Action == lifecycle.Pause {
+			continue
+		}
+		if err := b.run.publisher.Account(ctx, id, t.AccountID, t.Provider); err != nil {
+			b.run.observe(Event{Kind: EventUnrecorded, Connection: id, Message: "account_id was not published: " + err.Error()})
+		}
 	}
 }
 

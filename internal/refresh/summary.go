@@ -36,24 +36,24 @@ func (s *summary) add(e *entry, out Outcome) {
 		s.run.observe(failedEvent(out, s.run.start))
 	}
 	switch out.Kind {
-	case Renewed, Uncommitted:
+	case KindRenewed, KindUncommitted:
 		s.renewed(out)
-	case Reused:
+	case KindReused:
 		s.reused(out)
 		s.keptReused(out.State)
-	case Failed, Lost:
+	case KindFailed, KindLost:
 		s.failed(out)
-	case Kept:
+	case KindKept:
 		s.close(e)
-	case Deferred:
+	case KindDeferred:
 		if strings.HasPrefix(out.Reason, reasonInFlight) {
 			s.inFlight = append(s.inFlight, id)
 			return
 		}
 		s.deferred(id, out.Reason)
-	case Unwritable:
+	case KindUnwritable:
 		s.deferred(id, "store_unwritable: SSM accepts no writes")
-	case Orphaned:
+	case KindOrphaned:
 		r.Orphaned = append(r.Orphaned, id)
 	}
 }
@@ -67,7 +67,7 @@ func (s *summary) renewed(out Outcome) {
 		ev.Kind = EventFallback
 		s.run.observe(ev)
 	}
-	if out.Kind == Uncommitted {
+	if out.Kind == KindUncommitted {
 		s.notice(out.Task, lifecycle.Notice{Name: NoticeNotCommitted, Details: []string{out.Err.Error()}})
 	}
 }
@@ -83,7 +83,7 @@ func (s *summary) failed(out Outcome) {
 	s.result.Health.Attempted++
 	f := out.State.Failure
 	row := Failed{Connection: out.State.ID, Class: string(out.Cause.Class), Code: out.Cause.Code, TokenExpiresAt: liveExpiry(out.State, s.run.start)}
-	if f != nil && !out.Cause.Unrecorded && out.Kind == Failed {
+	if f != nil && !out.Cause.Unrecorded && out.Kind == KindFailed {
 		row.Class, row.Code, row.Message, row.NextAt = string(f.Class), f.Code, f.Message, f.NextAt
 	} else {
 		row.Message = message.Failure(message.Failing{ID: out.State.ID, Now: s.run.start, State: out.State, Cause: out.Cause,
