@@ -40,7 +40,7 @@ type target struct {
 	others   []string
 }
 
-// targets are the endpoints that the connections use, by the hosts in their records, each once.
+// targets are the endpoints that the connections use, by the hosts in their states, each once.
 func (r *run) targets() []*target {
 	byHost := map[string]*target{}
 	for _, it := range r.items {
@@ -87,13 +87,13 @@ func (t *target) belongsTo(p provider.Provider) {
 	}
 }
 
-// endpoint is where the connection gets its tokens, and from whom, as far as its records tell.
+// endpoint is where the connection gets its tokens, and from whom, as far as its state shows.
 func (it *item) endpoint() (host, providerID string) {
-	switch {
-	case it.facts.Record != nil:
-		return it.facts.Record.Endpoint, it.facts.Record.Provider
-	case it.facts.Failure != nil:
-		return it.facts.Failure.Endpoint, it.facts.Failure.Provider
+	switch s := it.known; {
+	case s.Token != nil:
+		return s.Token.Endpoint, s.Token.Provider
+	case s.Failure != nil:
+		return s.Failure.Endpoint, s.Failure.Provider
 	}
 	return "", ""
 }
@@ -132,7 +132,7 @@ func (r *run) measure(ctx context.Context, targets []*target) []Endpoint {
 	var wg sync.WaitGroup
 	for i, t := range targets {
 		if deadline, ok := ctx.Deadline(); ctx.Err() != nil || ok && deadline.Sub(r.cfg.Now()) < r.cfg.TokenTimeout {
-			r.cfg.Observe(Event{Kind: EventLeftOut, Message: "the time of the function is over before every endpoint was asked; the next run goes on"})
+			r.observe(Event{Kind: EventLeftOut, Message: "the time of the function is over before every endpoint was asked; the next run goes on"})
 			break
 		}
 		done := make(chan struct{})
@@ -164,7 +164,7 @@ func (r *run) pause(ctx context.Context, answered <-chan struct{}) {
 }
 
 // ask makes the request of one endpoint. An answer that is slower than the threshold is asked for once more at once, in what is left of one
-// time-out, and the faster one counts: a single lost packet says nothing about the provider. The first request has the Asker's own time-out.
+// time-out, and the faster one counts: a single lost packet says nothing about the provider. The first request has the Prober's own time-out.
 func (r *run) ask(ctx context.Context, t *target) *Endpoint {
 	row := &Endpoint{Provider: t.provider.ID, Host: t.host, Probe: t.probe, ThresholdMS: r.cfg.Threshold.Milliseconds()}
 	within, cancel := context.WithDeadline(ctx, r.cfg.Now().Add(r.cfg.TokenTimeout))
@@ -175,7 +175,7 @@ func (r *run) ask(ctx context.Context, t *target) *Endpoint {
 		return nil
 	case err != nil: // this says nothing about the endpoint
 		row.Status, row.Probe, row.Code = Degraded, None, codeOf(err)
-		r.cfg.Observe(Event{Kind: EventUnasked, Provider: t.provider.ID, Endpoint: t.host, Connection: t.reader, Code: row.Code, Message: err.Error()})
+		r.observe(Event{Kind: EventUnasked, Provider: t.provider.ID, Endpoint: t.host, Connection: t.reader, Code: row.Code, Message: err.Error()})
 		return row
 	}
 	first := r.once(ctx, t, req, 1)
@@ -200,28 +200,28 @@ func (r *run) ask(ctx context.Context, t *target) *Endpoint {
 	return row
 }
 
-// errMoved is of a connection whose document names another endpoint than its record.
+// errMoved is of a connection whose document names another endpoint than its state.
 var errMoved = errors.New("the connection has another endpoint now")
 
 // request is what the endpoint is asked. Where the catalogue knows the endpoint and no token is asked for, no secret is read.
-func (r *run) request(ctx context.Context, t *target) (oauth.Request, error) {
+func (r *run) request(ctx context.Context, t *target) (oauth.TokenRequest, error) {
 	if t.reader == "" {
 		bare := connection.Connection{Provider: t.provider, TokenEndpoint: t.url, AuthMethod: t.provider.DefaultAuthMethod()}
-		return bare.Request(""), nil
+		return bare.TokenRequest(), nil
 	}
 	doc, err := r.cfg.Secrets.Read(ctx, t.reader)
 	if err != nil {
-		return oauth.Request{}, err
+		return oauth.TokenRequest{}, err
 	}
 	t.version = doc.VersionID
 	conn, err := connection.Parse(t.reader, doc.Value, r.cfg.Catalogue, connection.Options{AllowLoopback: r.cfg.AllowLoopback})
 	if err != nil {
-		return oauth.Request{}, err
+		return oauth.TokenRequest{}, err
 	}
 	if conn.Host != t.host {
-		return oauth.Request{}, errMoved
+		return oauth.TokenRequest{}, errMoved
 	}
-	return conn.Request(""), nil
+	return conn.TokenRequest(), nil
 }
 
 // codeOf is the code of a document that could not be used, or that could not be read.
@@ -233,9 +233,9 @@ func codeOf(err error) string {
 	return "secret_unreadable"
 }
 
-// refusedInItsWay reports whether the endpoint, of which no catalogue knows how it speaks, has refused a request without credentials by its status
+// isGatewayRefusal reports whether the endpoint, of which no catalogue knows how it speaks, has refused a request without credentials by its status
 // alone, as a gateway in front of it does. What is known to be a firewall's page is none.
-func (t *target) refusedInItsWay(e *oauth.Error) bool {
+func (t *target) isGatewayRefusal(e *oauth.Error) bool {
 	return t.probe == provider.ProbeReachability && t.url == "" && e.Status == http.StatusForbidden && e.Code != oauth.CodeWAFBlocked
 }
 
@@ -251,7 +251,7 @@ type reply struct {
 func (a reply) cancelled() bool { return a.err != nil && a.err.Class == oauth.NotAnOutcome }
 
 // once makes one request and tells it.
-func (r *run) once(ctx context.Context, t *target, req oauth.Request, attempt int) reply {
+func (r *run) once(ctx context.Context, t *target, req oauth.TokenRequest, attempt int) reply {
 	ev := Event{Kind: EventProbe, Provider: t.provider.ID, Endpoint: t.host, Probe: t.probe, Connection: t.reader, Attempt: attempt}
 	var a reply
 	var err error
@@ -262,26 +262,26 @@ func (r *run) once(ctx context.Context, t *target, req oauth.Request, attempt in
 	}
 	switch {
 	case err == nil:
-	case !errors.As(err, &a.err): // an Asker that breaks its promise must not look like a healthy endpoint
+	case !errors.As(err, &a.err): // a Prober that breaks its promise must not look like a healthy endpoint
 		a.err = &oauth.Error{Class: oauth.Malformed, Code: oauth.CodeUnexpectedStatus, Host: t.host}
 		fallthrough
 	default:
 		a.status, a.code = a.err.Status, a.err.Code
 	}
-	if a.err != nil && t.refusedInItsWay(a.err) {
+	if a.err != nil && t.isGatewayRefusal(a.err) {
 		a.err = nil
 	}
 	if a.err != nil {
 		ev.Class, ev.Message = a.err.Class, a.err.Error()
 	}
 	ev.HTTPStatus, ev.Code, ev.Latency = a.status, a.code, a.latency
-	r.cfg.Observe(ev)
+	r.observe(ev)
 	return a
 }
 
 // fetch asks for a token, and drops it: the published one stays as good as it is.
-func (r *run) fetch(ctx context.Context, t *target, req oauth.Request, ev *Event) (reply, error) {
-	x, err := r.cfg.Asker.Exchange(ctx, req)
+func (r *run) fetch(ctx context.Context, t *target, req oauth.TokenRequest, ev *Event) (reply, error) {
+	x, err := r.cfg.Prober.TokenWithRetry(ctx, req, oauth.Retry{Attempts: 1})
 	if x.Token != nil {
 		ev.Credential, ev.TokenID, ev.JTI, ev.Scope, ev.ExpiresAt = t.version, x.Token.ID(), x.Token.JTI, x.Token.Scope, x.Token.Expiry()
 	}
@@ -289,7 +289,7 @@ func (r *run) fetch(ctx context.Context, t *target, req oauth.Request, ev *Event
 }
 
 // reach asks to be refused.
-func (r *run) reach(ctx context.Context, req oauth.Request) (reply, error) {
-	refusal, err := r.cfg.Asker.Reach(ctx, req)
+func (r *run) reach(ctx context.Context, req oauth.TokenRequest) (reply, error) {
+	refusal, err := r.cfg.Prober.Probe(ctx, req)
 	return reply{latency: refusal.Latency, status: refusal.Status, code: refusal.Code}, err
 }

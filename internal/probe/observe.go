@@ -11,10 +11,9 @@ type EventKind string
 
 // Kinds of events.
 const (
-	EventProbe   EventKind = "probe"         // one request to a token endpoint
-	EventUnasked EventKind = "not_probed"    // an endpoint could not be asked: the document that tells how cannot be used
-	EventLeftOut EventKind = "probes_left"   // the time was over before every endpoint was asked
-	EventUnread  EventKind = "reason_unread" // the sentences of the failures could not be read
+	EventProbe   EventKind = "probe"       // one request to a token endpoint
+	EventUnasked EventKind = "not_probed"  // an endpoint could not be asked: the document that tells how cannot be used
+	EventLeftOut EventKind = "probes_left" // the time was over before every endpoint was asked
 )
 
 // Event is one thing that happened, for logs. Fields that do not apply are zero. Nothing in it is secret.

@@ -2,7 +2,6 @@ package probe
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,8 +9,9 @@ import (
 	"unicode"
 
 	"github.com/chaveiro/chaveiro/internal/connection"
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/internal/provider"
-	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/store"
 )
 
 // State of a connection: the first that fits.
@@ -32,8 +32,8 @@ const (
 type item struct {
 	id      string
 	created time.Time // of its secret
-	facts   renew.Facts
-	failed  bool   // a refresh_failure exists that is no leftover
+	known   lifecycle.State
+	failed  bool   // an attempt failed, and the failure is not obsolete
 	fault   string // what is wrong with its name, or with the name in the event
 	state   State
 }
@@ -41,38 +41,39 @@ type item struct {
 // lately is how long an expired token makes the report unhealthy, and a failure counts as news.
 const lately = 24 * time.Hour
 
-// item judges one connection by what the listings tell.
-func (r *run) item(s Secret, p published) item {
-	it := item{id: s.Connection, created: s.Created, facts: renew.Facts{Connection: s.Connection, Current: s.Current, Paused: s.Paused}}
-	if p.token != nil {
-		it.facts.LearnToken(p.token.Type, p.token.Version, p.token.Description, p.token.Modified)
-	}
-	if p.failure != nil {
-		it.facts.LearnFailure(p.failure.Description)
-	}
-	decision := renew.Decide(r.now, it.facts, r.cfg.policy(), renew.Ask{})
-	it.failed = p.failure != nil && !decision.DropFailure
+// item judges one connection.
+func (r *run) item(s *store.Secret, known lifecycle.State) item {
+	known.ID = s.Connection
+	it := item{id: s.Connection, created: s.Created, known: known}
+	seen := lifecycle.Observation{Secret: &lifecycle.Secret{Current: s.Holder(store.StageCurrent), Changed: s.Changed, Created: s.Created, Paused: s.Paused}}
+	decision := lifecycle.Decide(r.now, known, seen, r.cfg.policy(), lifecycle.Override{})
+	it.failed = known.Failure != nil && !decision.ClearFailure
 	if err := connection.ValidName(r.cfg.SecretPrefix, s.Connection); err != nil {
 		it.fault = connection.CodeInvalidConnectionID + ": " + err.Error()
+	}
+	if known.Newer {
+		it.fault = "newer_schema: its item was written by a newer version; update the functions"
 	}
 	it.state = it.stateAt(r.now, r.cfg.Period, decision)
 	return it
 }
 
-func (it *item) stateAt(now time.Time, period time.Duration, d renew.Decision) State {
-	f := it.facts
+func (it *item) stateAt(now time.Time, period time.Duration, d lifecycle.Decision) State {
+	s := it.known
 	switch {
-	case f.Paused:
+	case d.Action == lifecycle.Pause:
 		return Paused
-	case f.Version == 0:
-		return Missing
-	case f.Record != nil && f.Left(now) <= 0:
-		return Expired
-	case it.failed || f.Conflict != "":
+	case s.Token == nil && s.Failure != nil && s.Failure.Code == string(lifecycle.TypeConflict):
 		return Failing
-	case f.Overdue(now, period):
+	case s.Token == nil:
+		return Missing
+	case s.Remaining(now) <= 0:
+		return Expired
+	case it.failed:
+		return Failing
+	case s.Overdue(now, period):
 		return Overdue
-	case d.Action == renew.Keep:
+	case d.Action == lifecycle.Keep:
 		return Fresh
 	default:
 		return Due
@@ -97,7 +98,7 @@ func (r *run) unknownText(name string, listed []string) string {
 	if nearest := provider.Closest(name, listed); nearest != "" {
 		return text + fmt.Sprintf("; did you mean %q?", nearest)
 	}
-	return text + fmt.Sprintf(". Created in another region, or without %q? A new one may take 5 minutes to be listed", prefix)
+	return text + fmt.Sprintf(". Is it in another region, or was it created without %q? A new one may take 5 minutes to be listed", prefix)
 }
 
 func (r *run) count() Counts {
@@ -125,14 +126,14 @@ func (r *run) count() Counts {
 
 // expiredLately reports whether a token expired within the last day, so that somebody may be without one who had one yesterday.
 func (r *run) expiredLately() bool {
-	return slices.ContainsFunc(r.items, func(it item) bool { return it.state == Expired && it.facts.Left(r.now) > -lately })
+	return slices.ContainsFunc(r.items, func(it item) bool { return it.state == Expired && it.known.Remaining(r.now) > -lately })
 }
 
 // maxAttention is how many connections the report names.
 const maxAttention = 20
 
-// attention names the worst connections, with the words of their failures.
-func (r *run) attention(ctx context.Context) []Attention {
+// attention names the worst connections, each with its reason.
+func (r *run) attention() []Attention {
 	var worst []item
 	for _, it := range r.items {
 		switch it.state {
@@ -142,13 +143,12 @@ func (r *run) attention(ctx context.Context) []Attention {
 		}
 	}
 	slices.SortFunc(worst, func(a, b item) int {
-		return cmp.Or(cmp.Compare(a.urgency(r.now), b.urgency(r.now)), cmp.Compare(a.facts.Left(r.now), b.facts.Left(r.now)), cmp.Compare(a.id, b.id))
+		return cmp.Or(cmp.Compare(a.urgency(r.now), b.urgency(r.now)), cmp.Compare(a.known.Remaining(r.now), b.known.Remaining(r.now)), cmp.Compare(a.id, b.id))
 	})
 	worst = worst[:min(len(worst), maxAttention)]
-	words := r.words(ctx, worst)
 	list := make([]Attention, len(worst))
 	for i, it := range worst {
-		list[i] = Attention{Connection: clean(it.id), State: it.state, SecondsToExpiry: int64(it.facts.Left(r.now) / time.Second), Reason: it.reason(r, words[it.id])}
+		list[i] = Attention{Connection: clean(it.id), State: it.state, SecondsToExpiry: int64(it.known.Remaining(r.now) / time.Second), Reason: it.reason(r)}
 	}
 	return list
 }
@@ -156,20 +156,20 @@ func (r *run) attention(ctx context.Context) []Attention {
 // givenUp reports whether the connection has failed for over a day and has had no token for as long: somebody knows of it, and it must not hide the
 // next one.
 func (it *item) givenUp(now time.Time) bool {
-	return it.facts.FailingFor(now, lately) && (it.state == Missing || it.state == Expired && it.facts.Left(now) <= -lately)
+	return it.known.FailingFor(now, lately) && (it.state == Missing || it.state == Expired && it.known.Remaining(now) <= -lately)
 }
 
-// urgency puts first whom somebody can still help: a token that has just expired, then who has none, then whose life runs out; and last those
-// that have been dead for over a day, which somebody knows of.
+// urgency puts first the connections that somebody can still help: a token that has just expired, then no token, then a token that expires soon;
+// and last those that have been without one for over a day, which somebody knows of.
 func (it *item) urgency(now time.Time) int {
 	switch it.state {
 	case Expired:
-		if it.facts.Left(now) > -lately {
+		if it.known.Remaining(now) > -lately {
 			return 0
 		}
 		return 3
 	case Missing:
-		if it.facts.FailingFor(now, lately) {
+		if it.known.FailingFor(now, lately) {
 			return 3
 		}
 		return 1
@@ -178,54 +178,30 @@ func (it *item) urgency(now time.Time) int {
 	return 2
 }
 
-// words reads what the failures say. Without them the records say less, and that the report tells.
-func (r *run) words(ctx context.Context, of []item) map[string]string {
-	var names []string
-	for _, it := range of {
-		if it.failed {
-			names = append(names, it.id)
-		}
-	}
-	if len(names) == 0 {
-		return nil
-	}
-	within, cancel := context.WithTimeout(ctx, r.cfg.TokenTimeout)
-	defer cancel()
-	words, err := r.cfg.Parameters.Failures(within, names)
-	if err != nil {
-		r.cfg.Observe(Event{Kind: EventUnread, Message: err.Error()})
-	}
-	return words
-}
-
 // reason is why a connection needs attention.
-func (it *item) reason(r *run, words string) string {
-	f := it.facts
-	switch words = clean(words); {
+func (it *item) reason(r *run) string {
+	switch s := it.known; {
 	case it.fault != "":
 		return clean(it.fault)
-	case it.failed && words != "" && it.state == Expired: // the words are of a time when the token may still have lived
-		return clean("expired " + stamp(f.Record.ExpiresAt) + ". " + words)
-	case it.failed && words != "":
-		return words
-	case it.failed && f.Failure == nil:
-		return "failing: its refresh_failure record cannot be read"
+	case it.failed && s.Failure.Message == "":
+		return clean(fmt.Sprintf("%s (%s) since %s, %d attempts, next attempt %s",
+			s.Failure.Code, s.Failure.Class, stamp(s.Failure.FirstAt), s.Failure.Attempts, stamp(s.Failure.NextAt)))
+	case it.failed && it.state == Expired: // the sentence is of a time when the token may still have been valid
+		return clean("expired " + stamp(s.Token.ExpiresAt) + ". " + s.Failure.Message)
 	case it.failed:
-		return clean(fmt.Sprintf("%s (%s) since %s, %d attempts, next try %s", f.Failure.Code, f.Failure.Class, stamp(f.Failure.FirstAt), f.Failure.Attempts, stamp(f.Failure.NextAt)))
-	case f.Conflict != "":
-		return "parameter_type_conflict: the token's parameter is a " + clean(f.Conflict) + ", not a SecureString; delete it"
+		return clean(s.Failure.Message)
 	case it.state == Missing:
 		return it.missingReason(r)
 	case it.state == Expired:
-		return fmt.Sprintf("expired %s, and no failure is recorded: does the refresher run?", stamp(f.Record.ExpiresAt))
+		return fmt.Sprintf("expired %s, and no failure is recorded: does the refresher run?", stamp(s.Token.ExpiresAt))
 	default:
-		return fmt.Sprintf("due since %s, and no failure is recorded: does the refresher run?", stamp(f.Record.RenewAt))
+		return fmt.Sprintf("due since %s, and no failure is recorded: does the refresher run?", stamp(s.Token.RenewAt))
 	}
 }
 
 func (it *item) missingReason(r *run) string {
 	if age := r.now.Sub(it.created); it.created.IsZero() || age < 2*r.cfg.Period+listingLag {
-		return "no token yet: the next sweeps fetch one"
+		return "no token yet: the next sweeps get one"
 	}
 	return fmt.Sprintf("no token, though its secret was created %s, and no failure is recorded: does the refresher run?", stamp(it.created))
 }

@@ -32,8 +32,11 @@ const (
 	minRate      = 0.1   // of the maximum: below it the pacer would not learn again
 )
 
-// NewPacer returns a pacer of the given number of writes per second.
+// NewPacer returns a pacer of the given number of writes per second. A nil now means time.Now.
 func NewPacer(perSecond float64, now func() time.Time) *Pacer {
+	if now == nil {
+		now = time.Now
+	}
 	return &Pacer{now: now, turn: make(chan struct{}, 1), max: perSecond, rate: perSecond}
 }
 

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/internal/refresh"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
@@ -69,10 +70,10 @@ type attempt struct {
 	probe      bool // of a healthcheck
 }
 
-// attemptOf judges a request. A pair or a request that is refused is the endpoint's proper answer, which says nothing against it: that is what
-// Failing and RefreshFailed are for. So a tenant with a dead pair, which is asked for once an hour, does not hide an outage.
-func attemptOf(connection, provider, endpoint string, took time.Duration, code string, class oauth.Class) attempt {
-	success := code == "" || class == oauth.Credentials || class == oauth.Configuration
+// attemptOf judges a request. Client credentials or a request that are refused are the endpoint's proper response: Failing and RefreshFailed count
+// those. So a tenant with bad client credentials, which make one trial an hour, does not look like an outage.
+func attemptOf(connection, provider, endpoint string, took time.Duration, code string, class lifecycle.Class) attempt {
+	success := code == "" || class == lifecycle.Credentials || class == lifecycle.Configuration
 	return attempt{connection: connection, provider: provider, endpoint: endpoint, millis: float64(took) / float64(time.Millisecond), success: success}
 }
 
@@ -114,20 +115,20 @@ func (l *lineWriter) Write(p []byte) (int, error) {
 
 // Observe logs one event and remembers what the metrics need. It is what refresh.Config.Observe wants.
 func (r *Run) Observe(ev refresh.Event) {
-	r.remember(ev)
+	r.accumulate(ev)
 	level := levelOf(ev)
 	if !r.log.Enabled(context.Background(), level) {
 		return
 	}
 	room, _ := r.reporter.fields.Get().(*[]slog.Attr)
 	*room = appendAttrs((*room)[:0], ev)
-	r.tell(level, string(ev.Kind), *room...)
+	r.line(level, string(ev.Kind), *room...)
 	clear(*room)
 	r.reporter.fields.Put(room)
 }
 
-// tell writes one log line. It is what slog.Logger does, without looking for the line of the program that calls it: no line names that.
-func (r *Run) tell(level slog.Level, message string, attrs ...slog.Attr) {
+// line writes one log line. It is what slog.Logger does, without looking for the line of the program that calls it: no line names that.
+func (r *Run) line(level slog.Level, message string, attrs ...slog.Attr) {
 	ctx := context.Background()
 	if !r.log.Enabled(ctx, level) {
 		return
@@ -137,8 +138,8 @@ func (r *Run) tell(level slog.Level, message string, attrs ...slog.Attr) {
 	_ = r.log.Handle(ctx, record) // there is nowhere to tell that logs cannot be written
 }
 
-func (r *Run) remember(ev refresh.Event) {
-	if ev.Kind == refresh.EventAttempt {
+func (r *Run) accumulate(ev refresh.Event) {
+	if ev.Kind == refresh.EventRequest {
 		if ev.Attempt > 0 { // else no request was made
 			r.attempted(ev.Attempt, attemptOf(ev.Connection, ev.Provider, ev.Endpoint, ev.Latency.Total, ev.Code, ev.Class))
 		}
@@ -156,23 +157,24 @@ func (r *Run) remember(ev refresh.Event) {
 		}
 	case refresh.EventRefreshed:
 		r.fresh[ev.Provider]++
-	case refresh.EventAttempt, refresh.EventReissued, refresh.EventFallback, refresh.EventNotice, refresh.EventUnrecorded,
-		refresh.EventOrphanGone, refresh.EventEndpoint, refresh.EventStoreRefuse, refresh.EventRejected:
+	case refresh.EventRequest, refresh.EventReused, refresh.EventFallback, refresh.EventNotice, refresh.EventUnrecorded, refresh.EventUnverified,
+		refresh.EventDiscovery, refresh.EventOrphanGone, refresh.EventEndpoint, refresh.EventUnwritable, refresh.EventRejected:
 	}
 }
 
 func levelOf(ev refresh.Event) slog.Level {
 	switch ev.Kind {
-	case refresh.EventStoreRefuse:
+	case refresh.EventUnwritable:
 		return slog.LevelError
-	case refresh.EventFailed, refresh.EventNotice, refresh.EventUnrecorded, refresh.EventEndpoint, refresh.EventFallback:
+	case refresh.EventFailed, refresh.EventNotice, refresh.EventUnrecorded, refresh.EventUnverified, refresh.EventDiscovery, refresh.EventEndpoint,
+		refresh.EventFallback:
 		return slog.LevelWarn
-	case refresh.EventAttempt:
+	case refresh.EventRequest:
 		if ev.Code != "" {
 			return slog.LevelWarn
 		}
 		return slog.LevelInfo
-	case refresh.EventRefreshed, refresh.EventReissued, refresh.EventOrphanGone, refresh.EventRejected:
+	case refresh.EventRefreshed, refresh.EventReused, refresh.EventOrphanGone, refresh.EventRejected:
 		return slog.LevelInfo
 	}
 	return slog.LevelInfo

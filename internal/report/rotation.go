@@ -3,6 +3,7 @@ package report
 import (
 	"log/slog"
 
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/internal/refresh"
 	"github.com/chaveiro/chaveiro/internal/rotate"
 )
@@ -10,9 +11,9 @@ import (
 // ObserveRotation logs one decision of a rotation and remembers what the metrics need. It is what rotate.Config.Observe wants.
 func (r *Run) ObserveRotation(a rotate.Audit) {
 	if a.Kind == rotate.EventAttempt {
-		r.attempted(a.Attempt, attemptOf(a.Connection, a.Provider, a.Endpoint, a.Latency.Total, a.OAuthCode, a.Class))
+		r.attempted(a.Attempt, attemptOf(a.Connection, a.Provider, a.Endpoint, a.Latency.Total, a.OAuthCode, lifecycle.Class(a.Class)))
 	}
-	r.tell(auditLevel(a), string(a.Kind), auditAttrs(a)...)
+	r.line(auditLevel(a), string(a.Kind), auditAttrs(a)...)
 }
 
 func auditLevel(a rotate.Audit) slog.Level {
@@ -46,7 +47,7 @@ func auditAttrs(a rotate.Audit) []slog.Attr {
 		f.attrs = append(f.attrs, slog.Bool("critical", true))
 	}
 	return appendAttrs(f.attrs, refresh.Event{
-		Provider: a.Provider, Endpoint: a.Endpoint, Class: a.Class, Code: a.OAuthCode, HTTPStatus: a.HTTPStatus, Message: a.Message,
+		Provider: a.Provider, Endpoint: a.Endpoint, Class: lifecycle.Class(a.Class), Code: a.OAuthCode, HTTPStatus: a.HTTPStatus, Message: a.Message,
 		Credential: a.Credential, TokenID: a.TokenID, JTI: a.JTI, Scope: a.Scope, ExpiresAt: a.ExpiresAt, Version: a.Parameter, Attempt: a.Attempt, Latency: a.Latency,
 	})
 }
@@ -66,5 +67,5 @@ func (r *Run) RotationDone(step rotate.Step, err error) {
 	r.write(l, "")
 	r.writeAttempts(r.attempts, "")
 	r.mu.Unlock()
-	r.tell(level, "step", attrs...)
+	r.line(level, "step", attrs...)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
+	"github.com/chaveiro/chaveiro/internal/dynamostate"
 	"github.com/chaveiro/chaveiro/internal/environment"
 	"github.com/chaveiro/chaveiro/internal/smsecret"
 	"github.com/chaveiro/chaveiro/internal/ssmstore"
@@ -24,7 +25,7 @@ type Stores struct {
 	Secrets    *smsecret.Store    // connections
 	Versions   *smsecret.Versions // versions of secrets, for the rotator
 	Parameters *ssmstore.Store    // what readers read
-	DynamoDB   *dynamodb.Client   // client of the state table
+	States     *dynamostate.Store // state of the connections
 }
 
 // OpenStores builds the stores with the SDK's own configuration: credentials, and the endpoints of AWS_ENDPOINT_URL_SSM,
@@ -46,10 +47,11 @@ func NewStores(cfg aws.Config, env environment.Config) (Stores, error) {
 	parameters, parametersErr := ssmstore.New(ssmstore.Config{
 		Client: ssm.NewFromConfig(cfg), Prefix: env.ParameterPrefix, KMSKeyID: env.KMSKeyID,
 	})
-	if err := errors.Join(secretsErr, versionsErr, parametersErr); err != nil {
+	states, statesErr := dynamostate.New(dynamostate.Config{Client: dynamodb.NewFromConfig(cfg), Table: env.StateTable})
+	if err := errors.Join(secretsErr, versionsErr, parametersErr, statesErr); err != nil {
 		return Stores{}, err
 	}
-	return Stores{Secrets: secrets, Versions: versions, Parameters: parameters, DynamoDB: dynamodb.NewFromConfig(cfg)}, nil
+	return Stores{Secrets: secrets, Versions: versions, Parameters: parameters, States: states}, nil
 }
 
 // keepConnections lets each client keep an idle connection for each of callers. The SDK keeps ten: of sixteen callers six would open a new
