@@ -89,6 +89,12 @@ func (d DirectStates) Scan(ctx context.Context, in *dynamodb.ScanInput, _ ...fun
 	return out, nil
 }
 
+// SDKItem returns a copy of an item as the SDK has it, nil when there is none. It counts as no call.
+func (w *World) SDKItem(key string) map[string]types.AttributeValue {
+	defer w.lock()()
+	return toSDK(w.items[key])
+}
+
 // fromSDK turns the SDK's attributes into a World's.
 func fromSDK(in map[string]types.AttributeValue) item {
 	if in == nil {

@@ -53,7 +53,7 @@ func (s *Store) scanSegment(ctx context.Context, segment, of, most int, page fun
 		}
 		states := make([]lifecycle.State, len(out.Items))
 		for i, item := range out.Items {
-			states[i] = decode(item)
+			states[i] = Decode(item)
 		}
 		page(states)
 		if len(out.LastEvaluatedKey) == 0 {
@@ -103,7 +103,7 @@ func (s *Store) getKeys(ctx context.Context, keys []map[string]types.AttributeVa
 			return err
 		}
 		for _, item := range out.Responses[s.table] {
-			state := decode(item)
+			state := Decode(item)
 			found[state.ID] = state
 		}
 		if keys = out.UnprocessedKeys[s.table].Keys; len(keys) > 0 {

@@ -40,11 +40,11 @@ func (s *Store) Claim(ctx context.Context, read lifecycle.State, o lifecycle.Own
 	u.set(attrRevision, number(read.Revision+1))
 	out, err := s.write(ctx, u, types.ReturnValueAllNew)
 	if err == nil {
-		return decode(out), nil
+		return Decode(out), nil
 	}
 	if old, lost := conditionFailed(err); lost {
 		// The response to the first attempt may be lost: then the second one finds its own lease.
-		if is := decode(old); is.Revision == read.Revision+1 && is.Lease != nil && *is.Lease == lease {
+		if is := Decode(old); is.Revision == read.Revision+1 && is.Lease != nil && *is.Lease == lease {
 			return is, nil
 		}
 		return read, s.inFlight("Claim", read.ID)
@@ -78,7 +78,7 @@ func (s *Store) Release(ctx context.Context, leased lifecycle.State) error {
 	if !lost {
 		return s.failed("UpdateItem", leased.ID, err)
 	}
-	if is := decode(old); is.Revision == leased.Revision+1 && is.Lease == nil { // the response to an earlier attempt was lost
+	if is := Decode(old); is.Revision == leased.Revision+1 && is.Lease == nil { // the response to an earlier attempt was lost
 		return nil
 	}
 	return fmt.Errorf("release %s: %w", leased.ID, store.ErrLeaseLost)
