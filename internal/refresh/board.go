@@ -31,7 +31,6 @@ type entry struct {
 	listed   bool   // the listing of this run showed the secret
 	phase    phase
 	later    bool            // state has a failure that is not written yet
-	owes     bool            // a provider's response caused that failure
 	before   lifecycle.State // state without that failure
 
 	accountChanged bool // the account_id parameter does not hold what was published
@@ -58,7 +57,6 @@ type board struct {
 	stopped    error           // SSM accepts no writes: nothing more is started
 
 	failing []*entry // their failure, or its parameter, is not written yet
-	owed    int      // among them those that a provider's response caused
 	noting  int      // failure parameters being written
 	noted   int      // failure parameters written
 }
@@ -80,7 +78,7 @@ func (b *board) newQueue() *schedule.Queue[Task] {
 	r := b.run
 	return schedule.New[Task](schedule.Config{
 		Start: r.start, StartDeadline: r.startDeadline, RequestTimeout: r.cfg.TokenTimeout, MaxConcurrency: r.cfg.MaxConcurrency,
-		WritesPerSecond: r.pacer.Rate, PendingNotices: func() int { return b.owed },
+		WritesPerSecond: r.pacer.Rate,
 	})
 }
 
@@ -191,6 +189,7 @@ func (b *board) take(e *entry, doc store.Document) {
 		return
 	}
 	if doc.Err == nil {
+		e.listed = true // it exists, whatever a listing shows
 		e.read(doc.VersionID)
 		e.decision = lifecycle.Decide(b.run.start, e.state, e.observed, b.run.policy(), b.run.override())
 	}

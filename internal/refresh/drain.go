@@ -205,9 +205,6 @@ func (b *board) note(e *entry, out Outcome) {
 		return
 	}
 	b.failing = append(b.failing, e)
-	if e.owes = out.Cause != nil && out.Cause.FromProvider; e.owes {
-		b.owed++
-	}
 }
 
 // noteSome writes a failure while tokens are still coming, at most one for ten writes.
@@ -236,9 +233,6 @@ func (b *board) noteSome(ctx context.Context) {
 // recorded takes in how the write of a failure ended.
 func (b *board) recorded(e *entry, next lifecycle.State, err error) {
 	e.state, e.later = next, false
-	if e.owes {
-		b.owed--
-	}
 	switch {
 	case err == nil:
 		b.noted++

@@ -24,10 +24,10 @@ func (r *run) sweep(ctx context.Context) (Result, error) {
 	if err := r.cfg.States.Scan(ctx, b.addStates); err != nil {
 		return Result{}, fmt.Errorf("could not read the state table, nothing was renewed: %w", err)
 	}
+	b.verify()
 	if r.call.DryRun {
 		return b.plan()
 	}
-	b.verify()
 	for _, e := range b.entries {
 		b.consider(e)
 	}

@@ -37,7 +37,9 @@ func (b *board) removeOrphans(ctx context.Context) {
 			continue
 		}
 		until := orphanedUntil(e.state)
-		b.sum.orphaned(e.state)
+		if published(e.state) {
+			b.sum.orphaned(id)
+		}
 		switch {
 		case ctx.Err() != nil || !b.inTime():
 			return
@@ -77,13 +79,16 @@ func (b *board) removeOrphan(ctx context.Context, s lifecycle.State) {
 		err = r.cfg.States.Delete(ctx, s)
 	}
 	switch {
-	case err == nil && s.Token == nil && s.Notice == "": // nothing was published
+	case err == nil && !published(s): // nothing to report
 	case err == nil:
 		r.observe(Event{Kind: EventOrphanGone, Connection: s.ID, Message: s.ID + ": its secret is gone and its token expired over a day ago"})
 	case !errors.Is(err, store.ErrInFlight):
 		r.observe(Event{Kind: EventUnrecorded, Connection: s.ID, Message: "clean-up: " + err.Error()})
 	}
 }
+
+// published reports whether there is something that readers or people can see of a connection.
+func published(s lifecycle.State) bool { return s.Token != nil || s.Notice != "" }
 
 // recent reports whether a connection was renewed or failed so recently that a listing may not show its secret yet.
 func recent(s lifecycle.State, now time.Time) bool {

@@ -17,6 +17,9 @@ func (b *board) plan() (Result, error) {
 	var due, rest []*entry
 	for _, e := range b.entries {
 		if !b.exists(e) {
+			if published(e.state) {
+				b.sum.orphaned(e.state.ID)
+			}
 			continue
 		}
 		b.consider(e)

@@ -25,12 +25,12 @@ type summary struct {
 	discovery lifecycle.State // item that counts failed listings in a row
 	inFlight  []string        // connections that another run is renewing
 	invalid   map[string]bool // names under the prefix that are no connection ids
+	orphans   map[string]bool // connections whose secret does not exist
 	notices   int
 }
 
 // add takes in the outcome of a connection.
 func (s *summary) add(e *entry, out Outcome) {
-	r := &s.result
 	id := out.State.ID
 	if out.Cause != nil {
 		s.run.observe(failedEvent(out, s.run.start))
@@ -54,7 +54,7 @@ func (s *summary) add(e *entry, out Outcome) {
 	case KindUnwritable:
 		s.deferred(id, "store_unwritable: SSM accepts no writes")
 	case KindOrphaned:
-		r.Orphaned = append(r.Orphaned, id)
+		s.orphaned(id)
 	}
 }
 
@@ -143,11 +143,16 @@ func (s *summary) invalidName(secret *store.Secret, err error) {
 	s.early(secret.Connection, acquire.CauseOf(err))
 }
 
-// orphaned names a connection that was deleted, if something is published for it.
-func (s *summary) orphaned(state lifecycle.State) {
-	if state.Token != nil || state.Notice != "" {
-		s.result.Orphaned = append(s.result.Orphaned, state.ID)
+// orphaned names a connection whose secret does not exist, once.
+func (s *summary) orphaned(id string) {
+	if s.orphans[id] {
+		return
 	}
+	if s.orphans == nil {
+		s.orphans = map[string]bool{}
+	}
+	s.orphans[id] = true
+	s.result.Orphaned = append(s.result.Orphaned, id)
 }
 
 func (s *summary) orphanNotice() {
