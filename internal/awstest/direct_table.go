@@ -2,6 +2,8 @@ package awstest
 
 import (
 	"context"
+	"encoding/base64"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -22,11 +24,11 @@ func (d DirectStates) do(ctx context.Context, op Op, in input) (any, error) {
 func (d DirectStates) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
 	result, err := d.do(ctx, UpdateItem, &updateItemInput{
 		target: target{
-			TableName: aws.ToString(in.TableName), Key: fromSDK(in.Key), ConditionExpression: aws.ToString(in.ConditionExpression),
-			ExpressionAttributeNames: in.ExpressionAttributeNames, ExpressionAttributeValues: fromSDK(in.ExpressionAttributeValues),
+			placeholders: placeholders{in.ExpressionAttributeNames, fromSDK(in.ExpressionAttributeValues)},
+			TableName:    aws.ToString(in.TableName), Key: fromSDK(in.Key), ConditionExpression: in.ConditionExpression,
 			ReturnValues: string(in.ReturnValues), ReturnValuesOnConditionCheckFailure: string(in.ReturnValuesOnConditionCheckFailure),
 		},
-		UpdateExpression: aws.ToString(in.UpdateExpression),
+		UpdateExpression: in.UpdateExpression,
 	})
 	if err != nil {
 		return nil, err
@@ -37,37 +39,41 @@ func (d DirectStates) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInp
 
 // DeleteItem is the operation of that name.
 func (d DirectStates) DeleteItem(ctx context.Context, in *dynamodb.DeleteItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.DeleteItemOutput, error) {
-	_, err := d.do(ctx, DeleteItem, &deleteItemInput{target{
-		TableName: aws.ToString(in.TableName), Key: fromSDK(in.Key), ConditionExpression: aws.ToString(in.ConditionExpression),
-		ExpressionAttributeNames: in.ExpressionAttributeNames, ExpressionAttributeValues: fromSDK(in.ExpressionAttributeValues),
-		ReturnValuesOnConditionCheckFailure: string(in.ReturnValuesOnConditionCheckFailure),
+	result, err := d.do(ctx, DeleteItem, &deleteItemInput{target{
+		placeholders: placeholders{in.ExpressionAttributeNames, fromSDK(in.ExpressionAttributeValues)},
+		TableName:    aws.ToString(in.TableName), Key: fromSDK(in.Key), ConditionExpression: in.ConditionExpression,
+		ReturnValues: string(in.ReturnValues), ReturnValuesOnConditionCheckFailure: string(in.ReturnValuesOnConditionCheckFailure),
 	}})
 	if err != nil {
 		return nil, err
 	}
-	return new(dynamodb.DeleteItemOutput), nil
+	out, _ := result.(itemOutput)
+	return &dynamodb.DeleteItemOutput{Attributes: toSDK(out.Attributes)}, nil
 }
 
 // BatchGetItem is the operation of that name.
 func (d DirectStates) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
-	request := &batchGetItemInput{RequestItems: map[string]struct{ Keys []item }{}}
-	for table, keys := range in.RequestItems {
-		list := make([]item, len(keys.Keys))
-		for i, key := range keys.Keys {
-			list[i] = fromSDK(key)
+	request := &batchGetItemInput{RequestItems: map[string]keysToGet{}}
+	for table, wanted := range in.RequestItems {
+		keys := make([]item, len(wanted.Keys))
+		for i, key := range wanted.Keys {
+			keys[i] = fromSDK(key)
 		}
-		request.RequestItems[table] = struct{ Keys []item }{list}
+		request.RequestItems[table] = keysToGet{keys, aws.ToBool(wanted.ConsistentRead)}
 	}
 	result, err := d.do(ctx, BatchGetItem, request)
 	if err != nil {
 		return nil, err
 	}
 	found, _ := result.(batchGetItemOutput)
-	out := &dynamodb.BatchGetItemOutput{Responses: map[string][]map[string]types.AttributeValue{}}
+	out := &dynamodb.BatchGetItemOutput{
+		Responses: map[string][]map[string]types.AttributeValue{}, UnprocessedKeys: map[string]types.KeysAndAttributes{},
+	}
 	for table, items := range found.Responses {
-		for _, i := range items {
-			out.Responses[table] = append(out.Responses[table], toSDK(i))
-		}
+		out.Responses[table] = listToSDK(items)
+	}
+	for table, left := range found.UnprocessedKeys {
+		out.UnprocessedKeys[table] = types.KeysAndAttributes{Keys: listToSDK(left.Keys), ConsistentRead: &left.ConsistentRead}
 	}
 	return out, nil
 }
@@ -75,18 +81,25 @@ func (d DirectStates) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetIte
 // Scan is the operation of that name.
 func (d DirectStates) Scan(ctx context.Context, in *dynamodb.ScanInput, _ ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error) {
 	result, err := d.do(ctx, Scan, &scanInput{
-		TableName: aws.ToString(in.TableName), Limit: int(aws.ToInt32(in.Limit)), ExclusiveStartKey: fromSDK(in.ExclusiveStartKey),
-		Segment: int(aws.ToInt32(in.Segment)), TotalSegments: int(aws.ToInt32(in.TotalSegments)),
+		placeholders: placeholders{in.ExpressionAttributeNames, fromSDK(in.ExpressionAttributeValues)},
+		TableName:    aws.ToString(in.TableName), Limit: toInt(in.Limit), ExclusiveStartKey: fromSDK(in.ExclusiveStartKey),
+		Segment: toInt(in.Segment), TotalSegments: toInt(in.TotalSegments), FilterExpression: in.FilterExpression,
 	})
 	if err != nil {
 		return nil, err
 	}
 	page, _ := result.(scanOutput)
-	out := &dynamodb.ScanOutput{Count: int32(page.Count), ScannedCount: int32(page.ScannedCount), LastEvaluatedKey: toSDK(page.LastEvaluatedKey)} //nolint:gosec // at most a page
-	for _, i := range page.Items {
-		out.Items = append(out.Items, toSDK(i))
+	return &dynamodb.ScanOutput{
+		Items: listToSDK(page.Items), LastEvaluatedKey: toSDK(page.LastEvaluatedKey),
+		Count: int32(page.Count), ScannedCount: int32(page.ScannedCount), //nolint:gosec // at most a page
+	}, nil
+}
+
+func toInt(n *int32) *int {
+	if n == nil {
+		return nil
 	}
-	return out, nil
+	return aws.Int(int(*n))
 }
 
 // SDKItem returns a copy of an item as the SDK has it, nil when there is none. It counts as no call.
@@ -107,19 +120,33 @@ func fromSDK(in map[string]types.AttributeValue) item {
 	return out
 }
 
+// attributeOf copies a value, so that the caller may change its own.
 func attributeOf(v types.AttributeValue) attribute {
 	switch v := v.(type) {
 	case *types.AttributeValueMemberS:
-		return attribute{S: &v.Value}
+		return attribute{S: aws.String(v.Value)}
 	case *types.AttributeValueMemberN:
-		return attribute{N: &v.Value}
+		return attribute{N: aws.String(v.Value)}
+	case *types.AttributeValueMemberB:
+		return attribute{B: aws.String(base64.StdEncoding.EncodeToString(v.Value))}
 	case *types.AttributeValueMemberBOOL:
-		return attribute{BOOL: &v.Value}
+		return attribute{BOOL: aws.Bool(v.Value)}
 	case *types.AttributeValueMemberNULL:
-		return attribute{NULL: &v.Value}
+		return attribute{NULL: aws.Bool(v.Value)}
 	case *types.AttributeValueMemberSS:
-		return attribute{SS: v.Value}
+		return attribute{SS: append([]string{}, v.Value...)}
+	case *types.AttributeValueMemberNS:
+		return attribute{NS: append([]string{}, v.Value...)}
+	case *types.AttributeValueMemberBS:
+		set := make([]string, len(v.Value))
+		for i, b := range v.Value {
+			set[i] = base64.StdEncoding.EncodeToString(b)
+		}
+		return attribute{BS: set}
 	case *types.AttributeValueMemberM:
+		if v.Value == nil {
+			return attribute{M: item{}}
+		}
 		return attribute{M: fromSDK(v.Value)}
 	case *types.AttributeValueMemberL:
 		list := make([]attribute, len(v.Value))
@@ -129,6 +156,14 @@ func attributeOf(v types.AttributeValue) attribute {
 		return attribute{L: list}
 	}
 	return attribute{}
+}
+
+func listToSDK(items []item) []map[string]types.AttributeValue {
+	out := make([]map[string]types.AttributeValue, len(items))
+	for i, in := range items {
+		out[i] = toSDK(in)
+	}
+	return out
 }
 
 // toSDK turns a World's attributes into the SDK's.
@@ -149,10 +184,20 @@ func (v attribute) sdk() types.AttributeValue {
 		return &types.AttributeValueMemberS{Value: *v.S}
 	case v.N != nil:
 		return &types.AttributeValueMemberN{Value: *v.N}
+	case v.B != nil:
+		return &types.AttributeValueMemberB{Value: binary(*v.B)}
 	case v.BOOL != nil:
 		return &types.AttributeValueMemberBOOL{Value: *v.BOOL}
 	case v.SS != nil:
-		return &types.AttributeValueMemberSS{Value: v.SS}
+		return &types.AttributeValueMemberSS{Value: slices.Clone(v.SS)}
+	case v.NS != nil:
+		return &types.AttributeValueMemberNS{Value: slices.Clone(v.NS)}
+	case v.BS != nil:
+		set := make([][]byte, len(v.BS))
+		for i, text := range v.BS {
+			set[i] = binary(text)
+		}
+		return &types.AttributeValueMemberBS{Value: set}
 	case v.M != nil:
 		return &types.AttributeValueMemberM{Value: toSDK(v.M)}
 	case v.L != nil:

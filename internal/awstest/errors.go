@@ -37,9 +37,12 @@ func tooShort(field string, limit int) *apiError {
 
 func throttled() *apiError { return refuse("ThrottlingException", "Rate exceeded") }
 
-// encode writes the body of the error.
-func (e *apiError) encode() []byte {
+// encode writes the body of the error. DynamoDB puts a name space before the code.
+func (e *apiError) encode(table bool) []byte {
 	body := map[string]any{"__type": e.code, "message": e.message}
+	if table {
+		body["__type"] = tableErrorSpace(e.code) + e.code
+	}
 	if e.item != nil {
 		body["Item"] = e.item
 	}
@@ -48,4 +51,14 @@ func (e *apiError) encode() []byte {
 		return []byte(`{}`)
 	}
 	return b
+}
+
+func tableErrorSpace(code string) string {
+	switch code {
+	case "ValidationException":
+		return "com.amazon.coral.validate#"
+	case "AccessDeniedException", "SerializationException", "ThrottlingException", "UnknownOperationException":
+		return "com.amazon.coral.service#"
+	}
+	return "com.amazonaws.dynamodb.v20120810#"
 }

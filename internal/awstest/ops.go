@@ -1,6 +1,7 @@
 package awstest
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 )
@@ -32,7 +33,7 @@ const (
 	RotateSecret             Op = "RotateSecret"
 )
 
-// The two services, as the prefix of X-Amz-Target.
+// Two of the three services, as the prefix of X-Amz-Target.
 const (
 	targetSSM     = "AmazonSSM."
 	targetSecrets = "secretsmanager."
@@ -48,6 +49,7 @@ func (op Op) ofSecrets() bool {
 func decode(target string, body []byte) (Op, input, *apiError) {
 	var in input
 	var op Op
+	read := json.Unmarshal
 	if name, ok := strings.CutPrefix(target, targetSSM); ok {
 		op = Op(name)
 		in, _ = newParameterInput(op)
@@ -57,6 +59,7 @@ func decode(target string, body []byte) (Op, input, *apiError) {
 	} else if name, ok := strings.CutPrefix(target, targetTable); ok {
 		op = Op(name)
 		in, _ = newTableInput(op)
+		read = decodeStrictly
 	}
 	if in == nil {
 		return op, nil, refuse("UnknownOperationException", "")
@@ -64,10 +67,17 @@ func decode(target string, body []byte) (Op, input, *apiError) {
 	if len(body) == 0 {
 		return op, in, nil
 	}
-	if err := json.Unmarshal(body, in); err != nil {
+	if err := read(body, in); err != nil {
 		return op, nil, refuse("SerializationException", "the body is not what the operation takes")
 	}
 	return op, in, nil
+}
+
+// decodeStrictly refuses fields that it does not know: a DynamoDB request means something else without one of its parts.
+func decodeStrictly(body []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	return d.Decode(v)
 }
 
 // newParameterInput is the empty input of an operation of Systems Manager and the group that it is throttled in; nil if unknown.

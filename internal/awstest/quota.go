@@ -19,7 +19,7 @@ const (
 	SecretBatches     Group = "secret batches"     // BatchGetSecretValue
 	SecretListings    Group = "secret listings"    // ListSecrets
 	StateWrites       Group = "state writes"       // UpdateItem, DeleteItem
-	StateReads        Group = "state reads"        // BatchGetItem, Scan
+	StateReads        Group = "state reads"        // GetItem, BatchGetItem, Scan, DescribeTable
 )
 
 // Quota is a token bucket. The zero Quota does not throttle.
