@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/chaveiro/chaveiro/internal/heap"
 )
 
 // Config is what the variables say. Sizes and bounds are the contract's.
@@ -31,8 +29,7 @@ type Config struct {
 	MetricsByProvider  bool
 	LogLevel           slog.Level
 
-	MemorySize int  // MB of the function, set by Lambda; 0 elsewhere
-	SAMLocal   bool // set by `sam local`: endpoints on this machine are accepted, and the rotator does not compare its own ARN
+	SAMLocal bool // set by `sam local`: endpoints on this machine are accepted, and the rotator does not compare its own ARN
 }
 
 // reader reads variables and collects every fault by name.
@@ -58,7 +55,6 @@ func Read(getenv func(string) string) (Config, error) {
 		LatencyThreshold:   e.duration("LATENCY_THRESHOLD", time.Second, time.Millisecond, time.Minute),
 		MetricsByProvider:  e.boolean("METRICS_BY_PROVIDER"),
 		LogLevel:           e.level("LOG_LEVEL"),
-		MemorySize:         heap.Megabytes(getenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")),
 		SAMLocal:           getenv("AWS_SAM_LOCAL") == "true",
 	}
 	if first := strings.ToLower(strings.TrimPrefix(c.ParameterPrefix, "/")); strings.HasPrefix(first, "aws") || strings.HasPrefix(first, "ssm") {
