@@ -105,7 +105,7 @@ func toInt(n *int32) *int {
 // SDKItem returns a copy of an item as the SDK has it, nil when there is none. It counts as no call.
 func (w *World) SDKItem(key string) map[string]types.AttributeValue {
 	defer w.lock()()
-	return toSDK(w.items[key])
+	return toSDK(w.table.items[key])
 }
 
 // fromSDK turns the SDK's attributes into a World's.
