@@ -35,8 +35,10 @@ func TestEachEndpointIsAskedOnceWhateverTheNumberOfTenants(t *testing.T) {
 			t.Fatalf("%+v", report)
 		}
 		for i, want := range []probe.Endpoint{
-			{Provider: "hotmart", Host: "api-sec-vlc.hotmart.com", Status: probe.Healthy, Probe: provider.ProbeReachability, Latency: probe.Latency{Reused: true}, ThresholdMS: 1000, HTTPStatus: 401, Code: "client_auth_not_seen"},
-			{Provider: "kiwify", Host: "public-api.kiwify.com", Status: probe.Healthy, Probe: provider.ProbeReachability, Latency: probe.Latency{Reused: true}, ThresholdMS: 1000, HTTPStatus: 400, Code: "client_auth_not_seen"},
+			{Provider: "hotmart", Host: "api-sec-vlc.hotmart.com", Status: probe.Healthy, Probe: provider.ProbeReachability,
+				Latency: probe.Latency{Reused: true}, ThresholdMS: 1000, HTTPStatus: 401, Code: "client_auth_not_seen"},
+			{Provider: "kiwify", Host: "public-api.kiwify.com", Status: probe.Healthy, Probe: provider.ProbeReachability,
+				Latency: probe.Latency{Reused: true}, ThresholdMS: 1000, HTTPStatus: 400, Code: "client_auth_not_seen"},
 		} {
 			got, _ := json.Marshal(report.Endpoints[i])
 			if text, _ := json.Marshal(want); string(got) != string(text) {
@@ -74,7 +76,7 @@ func TestWhatAnEndpointAnswers(t *testing.T) {
 		"a redirect":                       {oauthtest.Redirect("https://elsewhere.example/").Always(), probe.Unhealthy, "redirect_refused", 307, 0, 1},
 		"a connection that breaks":         {oauthtest.Reset().Always(), probe.Unhealthy, "network_ambiguous", 0, 0, 1},
 		"nobody there":                     {oauthtest.Fail(oauthtest.Refused()).Always(), probe.Unhealthy, "network", 0, 0, 1},
-		"a token for nobody":               {oauthtest.Respond(200, nil, `{"access_token":"T-for-nobody"}`).Always(), probe.Unhealthy, "no_refusal", 0, 0, 1},
+		"a token for nobody":               {oauthtest.Respond(200, nil, `{"access_token":"T-1"}`).Always(), probe.Unhealthy, "no_refusal", 0, 0, 1},
 		"no answer: it costs one time-out, not two": {oauthtest.Hang().Always(), probe.Unhealthy, "network_ambiguous", 0, 10000, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -196,7 +198,7 @@ func TestADocumentThatCannotBeUsedSaysNothingOfTheEndpoint(t *testing.T) {
 				if _, _, measured := e.Measured(); measured {
 					t.Error("it counts as measured")
 				}
-				if len(w.events) != 1 || w.events[0].Kind != probe.EventUnasked || w.events[0].Message == "" || w.events[0].Connection != "generic/a" {
+				if len(w.events) != 1 || w.events[0].Kind != probe.EventNotProbed || w.events[0].Message == "" || w.events[0].Connection != "generic/a" {
 					t.Errorf("%+v", w.events)
 				}
 			})
@@ -233,14 +235,15 @@ func TestTokenProbes(t *testing.T) {
 		for range 4 {
 			r := w.run(`{"probe":"token"}`)
 			for _, e := range r.Endpoints {
-				if want := map[string]probe.Probe{"paypal": provider.ProbeToken, "kiwify": provider.ProbeReachability}[e.Provider]; e.Probe != want || e.Status != probe.Healthy {
+				kinds := map[string]probe.Probe{"paypal": provider.ProbeToken, "kiwify": provider.ProbeReachability}
+				if e.Probe != kinds[e.Provider] || e.Status != probe.Healthy {
 					t.Errorf("%+v", e)
 				}
 			}
 			for _, ev := range w.events {
 				used[ev.Connection]++
-				if minted := ev.Probe == provider.ProbeToken; minted != (len(ev.TokenID) == 16 && ev.Credential != "" && ev.ExpiresAt.After(time.Now())) {
-					t.Errorf("what was minted is told: %+v", ev)
+				if issued := ev.Probe == provider.ProbeToken; issued != (len(ev.TokenID) == 16 && ev.Credential != "" && ev.ExpiresAt.After(time.Now())) {
+					t.Errorf("an issued token is logged: %+v", ev)
 				}
 			}
 			<-time.After(5 * time.Minute)
@@ -351,7 +354,8 @@ func TestAConnectionWithoutATokenHasAnEndpointToo(t *testing.T) {
 func TestTwoProvidersOnOneHostAreOneEndpoint(t *testing.T) {
 	bubble(t, func(w *world) {
 		w.kiwi("kiwify/x", 20*time.Hour)
-		w.secret("a/x", `"provider":"generic","token_endpoint":"https://public-api.kiwify.com/v1/oauth/token","token_endpoint_auth_method":"client_secret_post"`)
+		w.secret("a/x", `"provider":"generic","token_endpoint":"https://public-api.kiwify.com/v1/oauth/token",`+
+			`"token_endpoint_auth_method":"client_secret_post"`)
 		r := w.record("a/x", 20*time.Hour)
 		r.Provider = "generic"
 		w.token("a/x", r)
@@ -395,7 +399,8 @@ func TestEveryFaultOfAConfiguration(t *testing.T) {
 
 // FuzzParseCall: whatever comes in, there is a call or an error that is one short line.
 func FuzzParseCall(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"connections":["a/b"],"probe":"token"}`, `{"probe":"none"}`, `[1]`, `{"source":"a","detail-type":"b"}`, "{\"\\u0000\":1}"} {
+	seeds := []string{`{}`, `{"connections":["a/b"],"probe":"token"}`, `{"probe":"none"}`, `[1]`, `{"source":"a","detail-type":"b"}`, "{\"\\u0000\":1}"}
+	for _, seed := range seeds {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -530,15 +535,15 @@ func (s slowSecrets) Read(ctx context.Context, connection string) (store.Documen
 	}
 }
 
-// TestAStoreThatHangsCostsNotTheReport: a document that does not come, or late, for an endpoint that hangs too, and then the sentences.
+// TestAStoreThatHangsCostsNotTheReport: the document of an endpoint that hangs too comes late or never.
 func TestAStoreThatHangsCostsNotTheReport(t *testing.T) {
 	for name, c := range map[string]struct {
 		patience, limit, within time.Duration
 		endpoints               int
 	}{
-		"for ever, with little time": {time.Hour, 12 * time.Second, 11 * time.Second, 2},
-		"for ever":                   {time.Hour, 2 * time.Minute, 21 * time.Second, 2},
-		"for nine of ten seconds, and then the endpoint does": {9 * time.Second, 12 * time.Second, 11 * time.Second, 1},
+		"it never comes, and little time is left": {time.Hour, 12 * time.Second, 11 * time.Second, 2},
+		"it never comes": {time.Hour, 2 * time.Minute, 21 * time.Second, 2},
+		"it comes after nine of ten seconds, and then the endpoint hangs": {9 * time.Second, 12 * time.Second, 11 * time.Second, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(w *world) {
