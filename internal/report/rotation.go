@@ -8,7 +8,7 @@ import (
 	"github.com/chaveiro/chaveiro/internal/rotate"
 )
 
-// ObserveRotation logs one decision of a rotation and remembers what the metrics need. It is what rotate.Config.Observe wants.
+// ObserveRotation logs one decision of a rotation and keeps what the metrics need. It fits rotate.Invocation.Observe.
 func (r *Run) ObserveRotation(a rotate.Audit) {
 	if a.Kind == rotate.EventAttempt {
 		r.attempted(a.Attempt, attemptOf(a.Connection, a.Provider, a.Endpoint, a.Latency.Total, a.OAuthCode, lifecycle.Class(a.Class)))
@@ -48,7 +48,8 @@ func auditAttrs(a rotate.Audit) []slog.Attr {
 	}
 	return appendAttrs(f.attrs, refresh.Event{
 		Provider: a.Provider, Endpoint: a.Endpoint, Class: lifecycle.Class(a.Class), Code: a.OAuthCode, HTTPStatus: a.HTTPStatus, Message: a.Message,
-		Credential: a.Credential, TokenID: a.TokenID, JTI: a.JTI, Scope: a.Scope, ExpiresAt: a.ExpiresAt, Version: a.Parameter, Attempt: a.Attempt, Latency: a.Latency,
+		Credential: a.Credential, TokenID: a.TokenID, JTI: a.JTI, Scope: a.Scope, ExpiresAt: a.ExpiresAt, Version: a.Parameter,
+		Attempt: a.Attempt, Latency: a.Latency,
 	})
 }
 
