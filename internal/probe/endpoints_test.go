@@ -196,7 +196,7 @@ func TestADocumentThatCannotBeUsedSaysNothingOfTheEndpoint(t *testing.T) {
 				if _, _, measured := e.Measured(); measured {
 					t.Error("it counts as measured")
 				}
-				if len(w.events) != 1 || w.events[0].Kind != probe.EventUnasked || w.events[0].Message == "" || w.events[0].Connection != "generic/a" {
+				if len(w.events) != 1 || w.events[0].Kind != probe.EventNotProbed || w.events[0].Message == "" || w.events[0].Connection != "generic/a" {
 					t.Errorf("%+v", w.events)
 				}
 			})

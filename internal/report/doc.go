@@ -12,6 +12,7 @@ import (
 
 	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
@@ -156,7 +157,7 @@ func (r *Run) accumulate(ev refresh.Event) {
 	}
 	switch ev.Kind {
 	case refresh.EventFailed:
-		if ev.Stage == "" || ev.Stage == refresh.StageCurrent {
+		if ev.Stage == "" || ev.Stage == store.StageCurrent {
 			r.failed[ev.Provider]++
 		}
 	case refresh.EventRefreshed:
