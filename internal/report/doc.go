@@ -12,6 +12,7 @@ import (
 
 	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
@@ -69,7 +70,7 @@ type Run struct {
 	attempts []attempt
 	failed   map[string]int // provider -> connections that failed in this run
 	fresh    map[string]int // provider -> tokens published
-	notices  int
+	notices  int            // of a rotation; those of the refresher are in its result
 }
 
 // attempt is one request to a token endpoint, as the metrics AuthLatency and AuthSuccess count it.
@@ -142,9 +143,6 @@ func (r *Run) line(level slog.Level, message string, attrs ...slog.Attr) {
 	_ = r.log.Handle(ctx, record) // a log that cannot be written has nowhere to report it
 }
 
-// stageCurrent is the stage of the client credentials in use.
-const stageCurrent = "AWSCURRENT"
-
 func (r *Run) accumulate(ev refresh.Event) {
 	if ev.Kind == refresh.EventRequest {
 		if ev.Attempt > 0 { // else no request was made
@@ -154,12 +152,9 @@ func (r *Run) accumulate(ev refresh.Event) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if ev.Counts() {
-		r.notices++
-	}
 	switch ev.Kind {
 	case refresh.EventFailed:
-		if ev.Stage == "" || ev.Stage == stageCurrent { // not a standby that failed after AWSCURRENT
+		if ev.Stage == "" || ev.Stage == store.StageCurrent { // not a standby that failed after AWSCURRENT
 			r.failed[ev.Provider]++
 		}
 	case refresh.EventRefreshed:

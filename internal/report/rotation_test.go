@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/chaveiro/chaveiro/internal/lifecycle"
-	"github.com/chaveiro/chaveiro/internal/refresh"
 	"github.com/chaveiro/chaveiro/internal/report"
 	"github.com/chaveiro/chaveiro/internal/rotate"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
@@ -47,14 +46,18 @@ func TestAStepThatSucceedsCountsNoFailure(t *testing.T) {
 	}
 }
 
-// TestANoticeOfARotationCounts: scopes and lifetimes change with a rotation, and the refresher then compares with the new token. The notice about
-// deleted secrets does not count.
+// TestANoticeOfARotationCounts: scopes and lifetimes change with a rotation, and the refresher then compares with the new token. A notice without a
+// name is about this rotation only.
 func TestANoticeOfARotationCounts(t *testing.T) {
 	lines := written(t, report.Config{}, func(r *report.Run) {
-		r.Observe(refresh.Event{Kind: refresh.EventNotice, Notice: lifecycle.NoticeLifetimeChanged, Connection: "hotmart/loja-a"})
-		r.Observe(refresh.Event{Kind: refresh.EventNotice, Notice: refresh.NoticeOrphaned})
+		r.ObserveRotation(rotate.Audit{Kind: rotate.EventNotice, Notice: lifecycle.NoticeLifetimeChanged, Details: []string{"was 24h0m0s", "is 1h0m0s"},
+			Connection: "hotmart/loja-a"})
+		r.ObserveRotation(rotate.Audit{Kind: rotate.EventNotice, Message: "AWSCURRENT was moved by somebody else"})
 		r.RotationDone(rotate.FinishSecret, nil)
 	})
+	if got := lines[0]; got["message"] != "rotation.notice" || got["level"] != "WARN" || got["notice"] != "lifetime_changed" || got["details"] == nil {
+		t.Errorf("%v", got)
+	}
 	if metrics := metricLines(t, lines); len(metrics) != 1 || metrics[0].values["Notices"] != 1.0 || metrics[0].values["RotationFailed"] != 0.0 {
 		t.Errorf("%+v", metrics)
 	}
