@@ -352,7 +352,7 @@ func TestAFailedListingIsAWarning(t *testing.T) {
 
 // TestAMalformedEventIsOneLineAndOneMetric: without them nobody would see that a program's reports of rejected tokens are not understood.
 func TestAMalformedEventIsOneLineAndOneMetric(t *testing.T) {
-	bad := errors.New(`event: field "conections": is unknown; did you mean "connections"?`)
+	bad := errors.New(`event: field "connection": is unknown; did you mean "connections"?`)
 	for message, malformed := range map[string]func(*report.Run){
 		"run":    func(r *report.Run) { r.Malformed(bad) },
 		"health": func(r *report.Run) { r.HealthMalformed(bad) },
