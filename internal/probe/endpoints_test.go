@@ -19,8 +19,8 @@ import (
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
-// TestEachEndpointIsAskedOnceWhateverTheNumberOfTenants, without credentials, and no secret is read for it.
-func TestEachEndpointIsAskedOnceWhateverTheNumberOfTenants(t *testing.T) {
+// TestEachEndpointIsProbedOnceWhateverTheNumberOfTenants, without credentials, and no secret is read for it.
+func TestEachEndpointIsProbedOnceWhateverTheNumberOfTenants(t *testing.T) {
 	bubble(t, func(w *world) {
 		for i := range 50 {
 			w.kiwi(fmt.Sprintf("kiwify/t%d", i), 20*time.Hour)
@@ -57,7 +57,7 @@ func TestEachEndpointIsAskedOnceWhateverTheNumberOfTenants(t *testing.T) {
 	})
 }
 
-func TestWhatAnEndpointAnswers(t *testing.T) {
+func TestTheResponseOfAnEndpoint(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault  oauthtest.Fault
 		status probe.Status
@@ -131,7 +131,7 @@ func TestHungEndpointsCostOneTimeOutTogether(t *testing.T) {
 	})
 }
 
-// generic is a connection at an endpoint that only its document tells.
+// generic is a connection at an endpoint that only its document names.
 func (w *world) generic(connection, host string) {
 	w.t.Helper()
 	if w.network[host] == nil {
@@ -143,8 +143,8 @@ func (w *world) generic(connection, host string) {
 	w.token(connection, r)
 }
 
-// TestOneDocumentIsReadWhereOnlyItTellsTheEndpoint, another one in each turn, and the pair in it is not sent.
-func TestOneDocumentIsReadWhereOnlyItTellsTheEndpoint(t *testing.T) {
+// TestOneDocumentIsReadWhereOnlyItNamesTheEndpoint, another one in each turn, and the client credentials in it are not sent.
+func TestOneDocumentIsReadWhereOnlyItNamesTheEndpoint(t *testing.T) {
 	bubble(t, func(w *world) {
 		for _, c := range []string{"generic/a", "generic/b", "generic/c"} {
 			w.generic(c, "auth.example.com")
@@ -204,7 +204,7 @@ func TestADocumentThatCannotBeUsedSaysNothingOfTheEndpoint(t *testing.T) {
 			})
 		})
 	}
-	bubble(t, func(w *world) { // it has moved since the token was minted
+	bubble(t, func(w *world) { // it has moved since the token was issued
 		w.generic("generic/a", "auth.example.com")
 		w.secret("generic/a", `"provider":"generic","token_endpoint":"https://new.example.com/oauth/token"`)
 		if r := w.run(`{}`); len(r.Endpoints) != 0 || r.Status != probe.Healthy {
@@ -252,9 +252,9 @@ func TestTokenProbes(t *testing.T) {
 			t.Errorf("used %v", used)
 		}
 		if paypal.Total().Minted != 4 || w.kiwify.Total().Minted != 0 || w.aws.Snapshot(true) != before {
-			t.Errorf("PayPal minted %d, Kiwify %d", paypal.Total().Minted, w.kiwify.Total().Minted)
+			t.Errorf("PayPal issued %d, Kiwify %d", paypal.Total().Minted, w.kiwify.Total().Minted)
 		}
-		// A pair that is refused now is an early warning: its token still lives.
+		// Client credentials that are rejected now are an early warning: their token is still valid.
 		paypal.Remove("id-of-paypal-a")
 		paypal.Remove("id-of-paypal-b")
 		r := w.run(`{"connections":["paypal/a"],"probe":"token"}`)
@@ -263,7 +263,7 @@ func TestTokenProbes(t *testing.T) {
 			t.Errorf("%+v: the endpoint did its work", e)
 		}
 		if r := w.run(`{"connections":["paypal/wrong"],"probe":"token"}`); w.only(r).Probe != provider.ProbeReachability {
-			t.Errorf("a pair that is known to be refused was used: %+v", r.Endpoints)
+			t.Errorf("client credentials that are known to be rejected were used: %+v", r.Endpoints)
 		}
 	})
 }
@@ -287,7 +287,7 @@ func TestWithManyEndpointsTheyTakeTurns(t *testing.T) {
 			<-time.After(5 * time.Minute)
 		}
 		if len(seen) != n {
-			t.Errorf("%d of %d were asked", len(seen), n)
+			t.Errorf("%d of %d were probed", len(seen), n)
 		}
 	})
 }
@@ -311,8 +311,8 @@ func TestTheReportComesBeforeTheDeadline(t *testing.T) {
 	})
 }
 
-// TestWhoIsNotAsked: what only paused connections use, what is orphaned, a provider that this program does not know, and a host that is none.
-func TestWhoIsNotAsked(t *testing.T) {
+// TestWhichEndpointsAreNotProbed: what only paused connections use, what is orphaned, a provider that this program does not know, and a host that is none.
+func TestWhichEndpointsAreNotProbed(t *testing.T) {
 	bubble(t, func(w *world) {
 		w.kiwi("kiwify/x", 20*time.Hour)
 		w.must(w.aws.TagSecret("oauth/kiwify/x", "chaveiro:paused", "true"))
@@ -321,7 +321,7 @@ func TestWhoIsNotAsked(t *testing.T) {
 		r := w.record("other/x", 20*time.Hour)
 		r.Provider, r.Endpoint = "of-a-newer-version", "auth.example.com"
 		w.token("other/x", r)
-		_, err := w.aws.PutSecret("oauth/kiwify/y", `{}`) // its document tells no other host, and would be named with this one
+		_, err := w.aws.PutSecret("oauth/kiwify/y", `{}`) // its document names no host, and would be reported with this one
 		w.must(err)
 		r = w.record("kiwify/y", 20*time.Hour)
 		for i, host := range []string{strings.Repeat("x", 260), "<script>", "a b", "HOST", "https://x", "a\nb", "x@y"} {
@@ -338,7 +338,7 @@ func TestWhoIsNotAsked(t *testing.T) {
 	})
 }
 
-// TestAConnectionWithoutATokenHasAnEndpointToo: its failure says where it asked.
+// TestAConnectionWithoutATokenHasAnEndpointToo: its failure names the endpoint.
 func TestAConnectionWithoutATokenHasAnEndpointToo(t *testing.T) {
 	bubble(t, func(w *world) {
 		w.secret("kiwify/x", `"provider":"kiwify"`)
@@ -431,7 +431,7 @@ func TestAnInvocationThatEndsSaysNothingOfAnEndpoint(t *testing.T) {
 	})
 }
 
-// unreliable answers with an error of its own kind, against what Prober promises.
+// unreliable returns an error of another type than Prober promises.
 type unreliable struct{ probe.Prober }
 
 func (unreliable) Probe(context.Context, oauth.TokenRequest) (oauth.ProbeResult, error) {
@@ -452,7 +452,7 @@ func TestAnErrorOfAnotherKindIsNoHealth(t *testing.T) {
 func TestATenantThatWasGivenUpHasNoEndpoint(t *testing.T) {
 	for name, c := range map[string]struct {
 		failing, expired time.Duration
-		asked            bool
+		probed           bool
 	}{
 		"a day of both":                            {25 * time.Hour, 25 * time.Hour, false},
 		"it fails for less":                        {23 * time.Hour, 25 * time.Hour, true},
@@ -471,8 +471,8 @@ func TestATenantThatWasGivenUpHasNoEndpoint(t *testing.T) {
 				}
 				delete(w.network, "dead.example.com")
 				report := w.run(`{}`)
-				asked := slices.ContainsFunc(report.Endpoints, func(e probe.Endpoint) bool { return e.Host == "dead.example.com" })
-				if asked != c.asked || !asked && report.Status != probe.Degraded {
+				probed := slices.ContainsFunc(report.Endpoints, func(e probe.Endpoint) bool { return e.Host == "dead.example.com" })
+				if probed != c.probed || !probed && report.Status != probe.Degraded {
 					t.Errorf("%s, endpoints %+v", report.Status, report.Endpoints)
 				}
 			})

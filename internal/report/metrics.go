@@ -148,27 +148,27 @@ func (r *Run) writeAttempts(attempts []attempt, provider string) {
 // one request in fifty that is slow anywhere.
 func latenciesOf(attempts []attempt) []float64 {
 	times, spare := make([]float64, 0, len(attempts)), 0
-	asked, left := make([]*attempt, 0, len(attempts)), map[string]int{}
+	requests, droppable := make([]*attempt, 0, len(attempts)), map[string]int{}
 	for i := range attempts {
 		a := &attempts[i]
 		if a.probe {
 			times = append(times, a.millis)
 			continue
 		}
-		asked = append(asked, a)
-		left[a.endpoint]++
+		requests = append(requests, a)
+		droppable[a.endpoint]++
 	}
-	slices.SortFunc(asked, func(a, b *attempt) int { return cmp.Compare(b.millis, a.millis) })
-	if len(asked) > 1 {
-		spare = (len(asked) + 9) / 10
+	slices.SortFunc(requests, func(a, b *attempt) int { return cmp.Compare(b.millis, a.millis) })
+	if len(requests) > 1 {
+		spare = (len(requests) + 9) / 10
 	}
-	for endpoint, n := range left {
-		left[endpoint] = max(1, n/2) // that may be left out
+	for endpoint, n := range droppable {
+		droppable[endpoint] = max(1, n/2) // that may be droppable out
 	}
-	for _, a := range asked {
-		if spare > 0 && left[a.endpoint] > 0 {
+	for _, a := range requests {
+		if spare > 0 && droppable[a.endpoint] > 0 {
 			spare--
-			left[a.endpoint]--
+			droppable[a.endpoint]--
 			continue
 		}
 		times = append(times, a.millis)

@@ -187,8 +187,8 @@ func TestRequestsAreMeasuredAHundredALine(t *testing.T) {
 // TestWhatTheLatencyLeavesOut: the slowest tenth, begun, but never the only one, nor more than half of several to one endpoint.
 func TestWhatTheLatencyLeavesOut(t *testing.T) {
 	for _, c := range []struct {
-		asked string // endpoint and ms
-		want  []any  // the slowest first
+		requests string // endpoint and ms
+		want     []any  // the slowest first
 	}{
 		{"a1500", []any{1500.0}},
 		{"a1500 b200", []any{200.0}},
@@ -199,7 +199,7 @@ func TestWhatTheLatencyLeavesOut(t *testing.T) {
 		{"a1 a2 a3 a4 a5 a6 a7 a8 a9 b1000 b1001", []any{1000.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0}}, // b is slow: both of its two
 	} {
 		lines := metricLines(t, written(t, report.Config{}, func(r *report.Run) {
-			for _, one := range strings.Fields(c.asked) {
+			for _, one := range strings.Fields(c.requests) {
 				ms, err := strconv.Atoi(one[1:])
 				if err != nil {
 					t.Fatal(err)
@@ -209,7 +209,7 @@ func TestWhatTheLatencyLeavesOut(t *testing.T) {
 			r.Done(refresh.Result{}, nil)
 		}))
 		if got := lines[len(lines)-1].values["AuthLatency"].([]any); !slices.Equal(got, c.want) {
-			t.Errorf("%v: %v, want %v", c.asked, got, c.want)
+			t.Errorf("%v: %v, want %v", c.requests, got, c.want)
 		}
 	}
 }
