@@ -163,7 +163,7 @@ func latenciesOf(attempts []attempt) []float64 {
 		spare = (len(requests) + 9) / 10
 	}
 	for endpoint, n := range droppable {
-		droppable[endpoint] = max(1, n/2) // that may be droppable out
+		droppable[endpoint] = max(1, n/2) // of several to one endpoint at most half
 	}
 	for _, a := range requests {
 		if spare > 0 && droppable[a.endpoint] > 0 {
