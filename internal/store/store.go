@@ -4,6 +4,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -12,13 +13,13 @@ import (
 
 // Errors that an adapter makes of an AWS error. The text names the operation and AWS's error code and never a value.
 var (
-	ErrNotFound      = errors.New("not found")                        // no such secret, version or parameter
-	ErrDeleted       = errors.New("scheduled for deletion")           // the secret exists and cannot be read; also matches ErrNotFound
-	ErrAccessDenied  = errors.New("access denied")                    // for one secret, parameter or table
-	ErrUndecryptable = errors.New("cannot be decrypted")              // KMS refuses, for one secret
-	ErrUnavailable   = errors.New("unavailable")                      // 5xx, time-outs, no connection, after the adapter's retries
-	ErrThrottled     = errors.New("throttled")                        // 429, ThrottlingException, TooManyUpdates
-	ErrUnwritable    = errors.New("the store does not accept writes") // AccessDenied, KMS, ParameterLimitExceeded: the whole installation
+	ErrNotFound      = errors.New("not found")                               // no such secret, version or parameter
+	ErrDeleted       = fmt.Errorf("scheduled for deletion: %w", ErrNotFound) // the secret exists and cannot be read; also matches ErrNotFound
+	ErrAccessDenied  = errors.New("access denied")                           // for one secret, parameter or table
+	ErrUndecryptable = errors.New("cannot be decrypted")                     // KMS refuses, for one secret
+	ErrUnavailable   = errors.New("unavailable")                             // 5xx, time-outs, no connection, after the adapter's retries
+	ErrThrottled     = errors.New("throttled")                               // 429, ThrottlingException, TooManyUpdates
+	ErrUnwritable    = errors.New("the store does not accept writes")        // AccessDenied, KMS, ParameterLimitExceeded: the whole installation
 	ErrTypeConflict  = errors.New("a parameter of another type exists")
 	ErrInvalidWrite  = errors.New("the write is invalid") // this one only: ValidationException, ParameterMaxVersionLimitExceeded, …
 
@@ -46,7 +47,8 @@ const (
 type Secret struct {
 	Connection string              // the name without the prefix, whether or not that is a valid connection id
 	Versions   map[string][]string // version id -> stages; versions without a stage are not in it
-	Paused     bool                // tag chaveiro:paused = true
+	Paused     bool                // tag chaveiro:paused = true, in any letter case
+	PausedTag  string              // value of that tag when it is neither true nor false, so that somebody sees it; "" otherwise
 	Created    time.Time           // zero when unknown
 	Changed    time.Time           // LastChangedDate
 
@@ -94,6 +96,23 @@ type Document struct {
 	Err        error        // why this one could not be read, in a batch; wraps an error of this package
 }
 
+// VersionWrite is one PutSecretValue.
+type VersionWrite struct {
+	SecretID      string       // name or ARN
+	VersionID     string       // the rotation's ClientRequestToken; never "", because the SDK would then make up an id
+	Value         oauth.Secret // SecretString
+	Stages        []string
+	RotationToken oauth.Secret // zero: none is sent
+}
+
+// StageMove is one UpdateSecretVersionStage, the compare-and-swap of Secrets Manager.
+type StageMove struct {
+	SecretID string // name or ARN
+	Stage    string
+	From     string // id of the version that has the stage now; "" when none has it
+	To       string // id of the version that gets the stage; "" removes the stage
+}
+
 // Kind is the last segment of a parameter's name.
 type Kind string
 
@@ -116,7 +135,7 @@ type Parameter struct {
 	Type     string // SecureString, String, StringList
 	Version  int64
 	Modified time.Time
-	Text     string // the value of a String; "" for any other type
+	Text     string // the value of a String; "" for any other type and for every KindToken, whose value would be a secret
 }
 
 // Write is one PutParameter.
