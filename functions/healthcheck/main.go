@@ -1,5 +1,5 @@
-// Command healthcheck is the Lambda function that says how the installation is: the runway of every token, and whether each token endpoint
-// answers and how fast. It writes to no store.
+// Command healthcheck is the Lambda function that measures the health of an installation: the remaining time of every token, and whether each
+// token endpoint responds and how fast. It writes to no store.
 package main
 
 import (
@@ -12,49 +12,49 @@ import (
 
 	"github.com/chaveiro/chaveiro/internal/probe"
 	"github.com/chaveiro/chaveiro/internal/report"
+	"github.com/chaveiro/chaveiro/internal/wire"
 )
 
 func main() {
-	function, err := wire(context.Background(), os.Getenv)
+	checker, env, err := wire.Healthcheck(context.Background(), os.Getenv)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "healthcheck cannot start:\n%v\n", err)
 		os.Exit(1)
 	}
-	lambda.Start(function)
+	reporter := report.New(report.Config{Out: os.Stdout, Stack: env.StackName, ByProvider: env.MetricsByProvider, Level: env.LogLevel})
+	lambda.Start(&function{checker: checker, reporter: reporter})
 }
 
-// function handles events. It implements lambda.Handler, so that a malformed event meets our own message.
+// function handles events. It implements lambda.Handler, so that a malformed event gets a message of this program.
 type function struct {
-	config   probe.Config
+	checker  *probe.Checker
 	reporter *report.Reporter
 }
 
-// Invoke looks at what the event asks for, and answers in the form in which it was asked.
+// Invoke measures what the event names, and answers in the form of the request.
 func (f *function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if isURLRequest(payload) {
 		return urlAnswer(f.check(ctx, probe.Call{}))
 	}
 	call, err := probe.ParseCall(payload)
 	if err != nil {
+		f.reporter.Run(requestID(ctx)).HealthDone(probe.Report{}, err)
 		return nil, err
 	}
 	return plainAnswer(f.check(ctx, call))
 }
 
-// check makes one report and tells it.
+// check makes one report and logs it.
 func (f *function) check(ctx context.Context, call probe.Call) (probe.Report, error) {
-	id := ""
-	if lc, ok := lambdacontext.FromContext(ctx); ok {
-		id = lc.AwsRequestID
-	}
-	run := f.reporter.Run(id)
-	config := f.config
-	config.Observe = run.ObserveProbe
-	checker, err := probe.New(config)
-	if err != nil {
-		return probe.Report{}, err
-	}
-	found, err := checker.Run(ctx, call)
+	run := f.reporter.Run(requestID(ctx))
+	found, err := f.checker.Run(ctx, call, probe.Invocation{Observe: run.ObserveProbe})
 	run.HealthDone(found, err)
 	return found, err
+}
+
+func requestID(ctx context.Context) string {
+	if lc, ok := lambdacontext.FromContext(ctx); ok {
+		return lc.AwsRequestID
+	}
+	return ""
 }

@@ -1,4 +1,4 @@
-// Command refresher is the scheduled Lambda function that renews tokens into SSM parameters well ahead of their expiry.
+// Command refresher is the scheduled Lambda function that renews tokens into SSM parameters well before they expire.
 package main
 
 import (
@@ -12,47 +12,41 @@ import (
 
 	"github.com/chaveiro/chaveiro/internal/refresh"
 	"github.com/chaveiro/chaveiro/internal/report"
+	"github.com/chaveiro/chaveiro/internal/wire"
 )
 
 func main() {
-	function, err := wire(context.Background(), os.Getenv)
+	refresher, env, err := wire.Refresher(context.Background(), os.Getenv)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "refresher cannot start:\n%v\n", err)
 		os.Exit(1)
 	}
-	lambda.Start(function)
+	reporter := report.New(report.Config{Out: os.Stdout, Stack: env.StackName, ByProvider: env.MetricsByProvider, Level: env.LogLevel})
+	lambda.Start(&function{refresher: refresher, reporter: reporter})
 }
 
-// function handles events. It implements lambda.Handler, so that a malformed event meets our own message.
+// function handles events. It implements lambda.Handler, so that a malformed event gets a message of this program.
 type function struct {
-	config   refresh.Config
-	reporter *report.Reporter
+	refresher *refresh.Refresher
+	reporter  *report.Reporter
 }
 
-// Invoke renews what the event asks for.
+// Invoke renews what the event names.
 func (f *function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	id := ""
+	if lc, ok := lambdacontext.FromContext(ctx); ok {
+		id = lc.AwsRequestID
+	}
+	run := f.reporter.Run(id)
 	call, err := refresh.ParseCall(payload)
 	if err != nil {
+		run.Done(refresh.Result{}, err)
 		return nil, err
 	}
-	run := f.reporter.Run(requestID(ctx))
-	config := f.config
-	config.Observe = run.Observe
-	refresher, err := refresh.New(config)
-	if err != nil {
-		return nil, err
-	}
-	result, err := refresher.Run(ctx, call)
+	result, err := f.refresher.Run(ctx, call, refresh.Invocation{RequestID: id, Observe: run.Observe})
 	run.Done(result, err)
 	if err != nil {
 		return nil, err
 	}
 	return json.Marshal(result)
-}
-
-func requestID(ctx context.Context) string {
-	if lc, ok := lambdacontext.FromContext(ctx); ok {
-		return lc.AwsRequestID
-	}
-	return ""
 }

@@ -1,4 +1,5 @@
-// Command rotator is the Lambda function that Secrets Manager invokes to rotate a pair of credentials: it goes live only after it has proved itself.
+// Command rotator is the Lambda function that Secrets Manager invokes to rotate client credentials: they become AWSCURRENT only after the provider
+// has issued a token for them.
 package main
 
 import (
@@ -11,36 +12,40 @@ import (
 
 	"github.com/chaveiro/chaveiro/internal/report"
 	"github.com/chaveiro/chaveiro/internal/rotate"
+	"github.com/chaveiro/chaveiro/internal/wire"
 )
 
 func main() {
-	function, err := wire(context.Background(), os.Getenv)
+	rotator, env, err := wire.Rotator(context.Background(), os.Getenv)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "rotator cannot start:\n%v\n", err)
 		os.Exit(1)
 	}
-	lambda.Start(function)
+	reporter := report.New(report.Config{Out: os.Stdout, Stack: env.StackName, Level: env.LogLevel})
+	lambda.Start(&function{rotator: rotator, reporter: reporter, local: env.SAMLocal})
 }
 
-// function handles the events of the four steps. It implements lambda.Handler, so that a malformed event meets our own message.
+// function handles the events of the four steps. It implements lambda.Handler, so that a malformed event gets a message of this program.
 type function struct {
-	parts    parts
+	rotator  *rotate.Rotator
 	reporter *report.Reporter
+	local    bool // sam local: the function has no ARN that a secret could name
 }
 
-// Invoke carries out one step. It returns nothing: Secrets Manager looks at the error alone.
+// Invoke carries out one step. It returns nothing: Secrets Manager reads the error only.
 func (f *function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	id, arn := "", ""
+	var in rotate.Invocation
 	if lc, ok := lambdacontext.FromContext(ctx); ok {
-		id, arn = lc.AwsRequestID, lc.InvokedFunctionArn
+		in.RequestID, in.FunctionARN = lc.AwsRequestID, lc.InvokedFunctionArn
 	}
-	run := f.reporter.Run(id)
+	if f.local {
+		in.FunctionARN = ""
+	}
+	run := f.reporter.Run(in.RequestID)
+	in.Observe = run.ObserveRotation
 	ev, err := rotate.ParseEvent(payload)
 	if err == nil {
-		var rotator *rotate.Rotator
-		if rotator, err = f.parts.rotator(run, arn); err == nil {
-			err = rotator.Handle(ctx, ev)
-		}
+		err = f.rotator.Handle(ctx, ev, in)
 	}
 	run.RotationDone(ev.Step, err)
 	if err != nil {

@@ -38,8 +38,13 @@ func CauseOf(err error) *lifecycle.Cause {
 		cause.Code = CodeTypeConflict
 	case errors.Is(err, store.ErrInvalidWrite):
 		cause.Code = CodeParameterRejected
-	default: // AWS's trouble, which is no one connection's: an outage, or a permission that the role lacks
-		cause.Class, cause.Code, cause.Unrecorded = lifecycle.Transient, CodeAWSUnavailable, true
+	default:
+		return Unavailable(err)
 	}
 	return cause
+}
+
+// Unavailable is the cause of AWS's trouble, which is no one connection's: an outage, or a permission that the function's role lacks.
+func Unavailable(err error) *lifecycle.Cause {
+	return &lifecycle.Cause{Class: lifecycle.Transient, Code: CodeAWSUnavailable, Text: err.Error(), Err: err, Unrecorded: true}
 }

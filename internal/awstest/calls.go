@@ -12,7 +12,7 @@ const logSize = 10000
 type Call struct {
 	At       time.Time
 	Op       Op
-	Names    []string // secrets or parameters, by name; none for a listing
+	Names    []string // secrets, parameters or items, by name or key; none for a listing
 	Code     string   // AWS's error code; empty on success
 	Lost     bool     // no answer reached the caller: a hang, a reset, a lost response
 	Decrypts bool     // the call asked for values in clear

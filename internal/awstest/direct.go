@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	dynamotypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -68,6 +69,8 @@ func (w *World) direct(ctx context.Context, op Op, in input) (any, error) {
 	case effect == Hang:
 		<-ctx.Done()
 		return nil, context.Cause(ctx)
+	case failure != nil && failure.code == "ConditionalCheckFailedException":
+		return nil, &dynamotypes.ConditionalCheckFailedException{Message: &failure.message, Item: toSDK(failure.item)}
 	case failure != nil:
 		return nil, &smithy.GenericAPIError{Code: failure.code, Message: failure.message}
 	}

@@ -14,6 +14,7 @@ var errNotAString = errors.New("not a string")
 type apiError struct {
 	status        int
 	code, message string
+	item          item // of a ConditionalCheckFailedException, when the caller wants it
 }
 
 // refuse is an error of status 400, which is what both services answer to every fault of the caller.
@@ -36,11 +37,28 @@ func tooShort(field string, limit int) *apiError {
 
 func throttled() *apiError { return refuse("ThrottlingException", "Rate exceeded") }
 
-// encode writes the body of the error.
-func (e *apiError) encode() []byte {
-	b, err := json.Marshal(map[string]string{"__type": e.code, "message": e.message})
+// encode writes the body of the error. DynamoDB puts a name space before the code.
+func (e *apiError) encode(table bool) []byte {
+	body := map[string]any{"__type": e.code, "message": e.message}
+	if table {
+		body["__type"] = tableErrorSpace(e.code) + e.code
+	}
+	if e.item != nil {
+		body["Item"] = e.item
+	}
+	b, err := json.Marshal(body)
 	if err != nil {
 		return []byte(`{}`)
 	}
 	return b
+}
+
+func tableErrorSpace(code string) string {
+	switch code {
+	case "ValidationException":
+		return "com.amazon.coral.validate#"
+	case "AccessDeniedException", "SerializationException", "ThrottlingException", "UnknownOperationException":
+		return "com.amazon.coral.service#"
+	}
+	return "com.amazonaws.dynamodb.v20120810#"
 }

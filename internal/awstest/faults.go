@@ -22,12 +22,13 @@ const (
 	Hang                         // no answer until the caller gives up; nothing happens
 	ConnectionReset              // the connection breaks before anything happens
 	LostResponse                 // the call has its effect, then the connection breaks
+	Unprocessed                  // BatchGetItem reads one item and leaves the other keys unprocessed
 )
 
 // Fault makes calls fail.
 type Fault struct {
 	Op     Op     // which operation; empty: any
-	Name   string // which secret or parameter, by name; empty: any, listings too
+	Name   string // which secret, parameter or item, by name or key; empty: any, listings too
 	Effect Effect
 	Skip   int // let this many matching calls pass first
 	Times  int // how many calls it meets; zero: until cleared
@@ -144,7 +145,7 @@ func (e Effect) failure(op Op, name string) *apiError {
 		return refuse("ParameterMaxVersionLimitExceeded", "You attempted to create a new version of "+name+
 			" by calling the PutParameter API with the overwrite flag. The oldest version can't be deleted because it has a label associated with it. "+
 			"Move the label to another version of the parameter, and try again.")
-	case none, Hang, ConnectionReset, LostResponse:
+	case none, Hang, ConnectionReset, LostResponse, Unprocessed:
 		return nil
 	default:
 		return nil
@@ -158,6 +159,10 @@ func denied(op Op, name string, secrets bool) string {
 	if secrets {
 		action = "secretsmanager:" + string(op)
 		resource = name
+	}
+	if op.ofTable() {
+		action = "dynamodb:" + string(op)
+		resource = tableARN()
 	}
 	return "User: arn:aws:sts::" + Account + ":assumed-role/role/session is not authorized to perform: " + action +
 		" on resource: " + resource + " because no identity-based policy allows the " + action + " action"

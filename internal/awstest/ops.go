@@ -1,6 +1,7 @@
 package awstest
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 )
@@ -32,7 +33,7 @@ const (
 	RotateSecret             Op = "RotateSecret"
 )
 
-// The two services, as the prefix of X-Amz-Target.
+// Two of the three services, as the prefix of X-Amz-Target.
 const (
 	targetSSM     = "AmazonSSM."
 	targetSecrets = "secretsmanager."
@@ -48,12 +49,17 @@ func (op Op) ofSecrets() bool {
 func decode(target string, body []byte) (Op, input, *apiError) {
 	var in input
 	var op Op
+	read := json.Unmarshal
 	if name, ok := strings.CutPrefix(target, targetSSM); ok {
 		op = Op(name)
 		in, _ = newParameterInput(op)
 	} else if name, ok := strings.CutPrefix(target, targetSecrets); ok {
 		op = Op(name)
 		in, _ = newSecretInput(op)
+	} else if name, ok := strings.CutPrefix(target, targetTable); ok {
+		op = Op(name)
+		in, _ = newTableInput(op)
+		read = decodeStrictly
 	}
 	if in == nil {
 		return op, nil, refuse("UnknownOperationException", "")
@@ -61,10 +67,17 @@ func decode(target string, body []byte) (Op, input, *apiError) {
 	if len(body) == 0 {
 		return op, in, nil
 	}
-	if err := json.Unmarshal(body, in); err != nil {
+	if err := read(body, in); err != nil {
 		return op, nil, refuse("SerializationException", "the body is not what the operation takes")
 	}
 	return op, in, nil
+}
+
+// decodeStrictly refuses fields that it does not know: a DynamoDB request means something else without one of its parts.
+func decodeStrictly(body []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	return d.Decode(v)
 }
 
 // newParameterInput is the empty input of an operation of Systems Manager and the group that it is throttled in; nil if unknown.
@@ -124,6 +137,9 @@ func newSecretInput(op Op) (input, Group) {
 // groupOf is the group whose quota an operation spends.
 func groupOf(op Op) Group {
 	if in, g := newParameterInput(op); in != nil {
+		return g
+	}
+	if in, g := newTableInput(op); in != nil {
 		return g
 	}
 	_, g := newSecretInput(op)

@@ -24,7 +24,8 @@ type describeParametersInput struct {
 
 func (in *describeParametersInput) names() []string { return nil }
 
-// run answers one page: filters are ANDed, the values of one ORed.
+// run answers one page: filters are ANDed, the values of one ORed. They are applied after the page is cut (boto/botocore#2461), so that a page
+// may be short or empty and still have a NextToken.
 func (in *describeParametersInput) run(w *World) (any, *apiError) {
 	if err := in.validate(); err != nil {
 		return nil, err
@@ -33,8 +34,9 @@ func (in *describeParametersInput) run(w *World) (any, *apiError) {
 	if !ok {
 		return nil, refuse("InvalidNextToken", "The specified token isn't valid.")
 	}
+	size := cmp.Or(in.MaxResults, defaultParameterPage)
 	views, next := w.parameterList.page(query[parameterVersion]{
-		after: after, want: cmp.Or(in.MaxResults, defaultParameterPage), scan: w.ScanLimit, now: w.now(), lag: w.ListLag,
+		after: after, want: size, scan: cmp.Or(w.ScanLimit, size), now: w.now(), lag: w.ListLag,
 		match: func(v *parameterVersion) bool {
 			return !slices.ContainsFunc(in.ParameterFilters, func(f parameterFilter) bool { return !f.matches(v) })
 		},

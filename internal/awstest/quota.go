@@ -18,6 +18,8 @@ const (
 	SecretReads       Group = "secret reads"       // GetSecretValue, DescribeSecret
 	SecretBatches     Group = "secret batches"     // BatchGetSecretValue
 	SecretListings    Group = "secret listings"    // ListSecrets
+	StateWrites       Group = "state writes"       // UpdateItem, DeleteItem
+	StateReads        Group = "state reads"        // GetItem, BatchGetItem, Scan, DescribeTable
 )
 
 // Quota is a token bucket. The zero Quota does not throttle.
@@ -27,16 +29,18 @@ type Quota struct {
 	Others    float64 // share of PerSecond that other programs of the account use, 0 to 1
 }
 
-// AWSQuotas are the default quotas of an account (Parameter Store and Secrets Manager quota pages, 2026-11). AWS publishes none for
-// DescribeParameters and the deletions, which are left out.
+// AWSQuotas are the default quotas of an account (Parameter Store and Secrets Manager quota pages, 2026-11). AWS publishes none for the
+// deletions, which are left out, and none for DescribeParameters: users report less than one call a second, throttled after about twenty
+// (segmentio/chamber#34 and #76, boto/boto3#1079). A DynamoDB table on demand has no quota that this program could meet.
 func AWSQuotas() map[Group]Quota {
 	return map[Group]Quota{
-		ParameterWrites: {PerSecond: 3},
-		ParameterReads:  {PerSecond: 40},
-		SecretWrites:    {PerSecond: 50},
-		SecretReads:     {PerSecond: 10000},
-		SecretBatches:   {PerSecond: 100},
-		SecretListings:  {PerSecond: 100},
+		ParameterWrites:   {PerSecond: 3},
+		ParameterReads:    {PerSecond: 40},
+		ParameterListings: {PerSecond: 1, Burst: 20},
+		SecretWrites:      {PerSecond: 50},
+		SecretReads:       {PerSecond: 10000},
+		SecretBatches:     {PerSecond: 100},
+		SecretListings:    {PerSecond: 100},
 	}
 }
 

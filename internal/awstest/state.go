@@ -127,7 +127,7 @@ func (w *World) Values() []oauth.Secret {
 	return out
 }
 
-// Snapshot is the stores as text, sorted, for comparing and reading: names, labels, versions, descriptions. Versions of a secret are
+// Snapshot is the stores and the state table as text, sorted, for comparing and reading: names, labels, versions, descriptions, items. Versions of a secret are
 // numbered by creation, since their ids differ from run to run. Values are "[redacted]" unless reveal is true.
 func (w *World) Snapshot(reveal bool) string {
 	var b strings.Builder
@@ -139,6 +139,11 @@ func (w *World) Snapshot(reveal bool) string {
 	for _, name := range w.ParameterNames() {
 		if p, ok := w.Parameter(name); ok {
 			p.dump(&b, reveal)
+		}
+	}
+	for _, key := range w.ItemKeys() {
+		if attributes, ok := w.Item(key); ok {
+			_, _ = fmt.Fprintf(&b, "item %s %s\n", key, encode(attributes))
 		}
 	}
 	return b.String()

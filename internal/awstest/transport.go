@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net"
 	"net/http"
@@ -13,17 +14,21 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
-// contentType is that of AWS JSON 1.1.
-const contentType = "application/x-amz-json-1.1"
+// The content types of AWS JSON 1.1 and, for DynamoDB, 1.0.
+const (
+	contentType      = "application/x-amz-json-1.1"
+	tableContentType = "application/x-amz-json-1.0"
+)
 
-// maxBody is the largest request that is read, in bytes: above the largest that either service takes.
+// maxBody is the largest request that is read, in bytes: above the largest that Systems Manager and Secrets Manager take.
 const maxBody = 1 << 20
 
-// Config is an aws.Config under which ssm.NewFromConfig and secretsmanager.NewFromConfig work in process against the World: static
+// Config is an aws.Config under which NewFromConfig of ssm, secretsmanager and dynamodb work in process against the World: static
 // dummy credentials, Region, the SDK's own retries.
 func (w *World) Config() aws.Config {
 	return aws.Config{
@@ -40,6 +45,9 @@ func (w *World) SSM() *ssm.Client { return ssm.NewFromConfig(w.Config()) }
 func (w *World) SecretsManager() *secretsmanager.Client {
 	return secretsmanager.NewFromConfig(w.Config())
 }
+
+// DynamoDB is a DynamoDB client of the real SDK on the World, in process.
+func (w *World) DynamoDB() *dynamodb.Client { return dynamodb.NewFromConfig(w.Config()) }
 
 func dummyCredentials(context.Context) (aws.Credentials, error) {
 	return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "not-a-key", Source: "awstest"}, nil
@@ -90,7 +98,11 @@ func (o outcome) writeHeader(h http.Header) {
 	h.Set("Content-Length", strconv.Itoa(len(o.body)))
 	h.Set("X-Amzn-Requestid", o.request)
 	h.Set("Date", o.now.UTC().Format(http.TimeFormat))
-	if o.errType != "" {
+	switch {
+	case o.table: // DynamoDB names the error in the body only
+		h.Set("Content-Type", tableContentType)
+		h.Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(o.body)), 10))
+	case o.errType != "":
 		h.Set("X-Amzn-Errortype", o.errType)
 	}
 }
@@ -126,7 +138,8 @@ func breakConnection(rw http.ResponseWriter) {
 
 // Server is a World on a port.
 type Server struct {
-	// URL is the address to give the SDK as AWS_ENDPOINT_URL_SSM and AWS_ENDPOINT_URL_SECRETS_MANAGER, without a slash at the end.
+	// URL is the address to give the SDK as AWS_ENDPOINT_URL_SSM, AWS_ENDPOINT_URL_SECRETS_MANAGER and AWS_ENDPOINT_URL_DYNAMODB, without a
+	// slash at the end.
 	URL string
 
 	http *http.Server

@@ -36,7 +36,7 @@ func (e epoch) IsZero() bool { return time.Time(e).IsZero() }
 
 // input is the decoded body of one operation.
 type input interface {
-	// names are the secrets or parameters that the call is about, as the caller wrote them; none for a listing.
+	// names are the secrets, parameters or items that the call is about, as the caller wrote them; none for a listing.
 	names() []string
 	// run does the work with the World's lock held and returns what to encode. It must not keep anything that changes later.
 	run(w *World) (any, *apiError)
@@ -53,6 +53,7 @@ type outcome struct {
 	request string // the request id
 	now     time.Time
 	reset   bool // no answer: the connection breaks
+	table   bool // DynamoDB answers
 }
 
 // serve carries out one call. The error is that of ctx, when the call hangs until its caller leaves.
@@ -80,7 +81,7 @@ func (w *World) serve(ctx context.Context, target string, body []byte) (outcome,
 func (w *World) perform(op Op, in input, names []string, bad *apiError) (out outcome, hang bool) {
 	unlock := w.lock()
 	w.requests++
-	out = outcome{request: "awstest-" + strconv.Itoa(w.requests), now: w.now()}
+	out = outcome{request: "awstest-" + strconv.Itoa(w.requests), now: w.now(), table: op.ofTable()}
 	if bad == nil {
 		names = w.plainNames(op, names)
 	}
@@ -93,7 +94,7 @@ func (w *World) perform(op Op, in input, names []string, bad *apiError) (out out
 	}
 	out.reset = effect == ConnectionReset || effect == LostResponse
 	if failure != nil {
-		out.status, out.errType, out.body = failure.status, failure.code, failure.encode()
+		out.status, out.errType, out.body = failure.status, failure.code, failure.encode(out.table)
 		return out, false
 	}
 	out.status, out.body = 200, encode(result)
@@ -115,6 +116,7 @@ func (w *World) execute(op Op, in input, names []string, bad *apiError) (any, *a
 	if effect == Hang || effect == ConnectionReset {
 		return nil, nil, effect
 	}
+	w.unprocessed = effect == Unprocessed
 	result, failure := in.run(w)
 	return result, failure, effect
 }

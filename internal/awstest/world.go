@@ -1,10 +1,10 @@
-// Package awstest is Systems Manager Parameter Store and Secrets Manager as one stateful fake that speaks AWS JSON 1.1, so that the
-// real AWS SDK runs against it: in process through World.Transport (also inside a testing/synctest bubble) or on a loopback port
+// Package awstest is Systems Manager Parameter Store, Secrets Manager and one DynamoDB table as one stateful fake that speaks AWS JSON, so
+// that the real AWS SDK runs against it: in process through World.Transport (also inside a testing/synctest bubble) or on a loopback port
 // through World.Listen.
 //
 // It obeys what AWS documents or what was recorded against AWS: sizes, versions, staging labels, tiers, throttling, listings that lag.
 // Where neither is known the code says "unverified". Nothing that it prints holds a value of a secret or of a parameter: not an
-// error, not the call log, not %v of anything here. The conformance package runs the same table against this fake and against moto.
+// error, not the call log, not %v of anything here. The conformance package runs the same table against this fake and against other servers.
 package awstest
 
 import (
@@ -34,7 +34,8 @@ type World struct {
 	ListLag time.Duration
 
 	// ScanLimit is how many items one page of a listing looks at before it answers, whether or not they match, so that a page may be
-	// short or empty and still carry a NextToken, as AWS says it may. Zero: a page is filled.
+	// short or empty and still carry a NextToken, as AWS says it may. Zero: a page of ListSecrets is filled, and one of DescribeParameters
+	// looks at as many as it may answer.
 	ScanLimit int
 
 	// Latency is how long a call takes before it does anything; nil means no time. name is empty for listings and the first of a batch.
@@ -58,6 +59,8 @@ type World struct {
 	secretList      catalogue[secretView]
 	created         int             // secrets ever created: makes each ARN's suffix its own
 	rotationAllowed map[string]bool // Lambda ARNs that Secrets Manager may invoke
+	table           table
+	unprocessed     bool // the BatchGetItem that runs now leaves keys unprocessed
 	buckets         map[Group]*bucket
 	faults          []*fault
 	before, after   func(op Op, name string)

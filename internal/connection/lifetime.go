@@ -3,7 +3,7 @@ package connection
 import "time"
 
 // unknownLifetime is the lifetime of a token of which neither the response nor the catalogue says how long it is valid.
-const unknownLifetime = time.Hour
+const unknownLifetime = 55 * time.Minute
 
 // Lifetime is how long an issued token counts as valid: what the response states, else the catalogue's default, at most MaxLifetime.
 func (c Connection) Lifetime(stated time.Duration) time.Duration {

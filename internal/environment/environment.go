@@ -10,18 +10,17 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/chaveiro/chaveiro/internal/heap"
 )
 
 // Config is what the variables say. Sizes and bounds are the contract's.
 type Config struct {
 	SecretPrefix    string
 	ParameterPrefix string
+	StateTable      string
 	StackName       string
 	Region          string
 
-	KMSKeyID           string
+	KMSKeyID           string // "": SSM takes its own key
 	SchedulePeriod     time.Duration
 	ReaderCacheTTL     time.Duration
 	MaxConcurrency     int
@@ -31,8 +30,7 @@ type Config struct {
 	MetricsByProvider  bool
 	LogLevel           slog.Level
 
-	MemorySize int  // MB of the function, set by Lambda; 0 elsewhere
-	SAMLocal   bool // set by `sam local`: endpoints on this machine are accepted, and the rotator does not compare its own ARN
+	SAMLocal bool // set by `sam local`: endpoints on this machine are accepted, and the rotator does not compare its own ARN
 }
 
 // reader reads variables and collects every fault by name.
@@ -45,11 +43,12 @@ type reader struct {
 func Read(getenv func(string) string) (Config, error) {
 	e := &reader{getenv: getenv}
 	c := Config{
-		SecretPrefix:       e.matching("SECRET_PREFIX", "", secretPrefix, `must end with "/", like oauth/`),
-		ParameterPrefix:    e.matching("PARAMETER_PREFIX", "", parameterPrefix, `must begin with "/" and not end with one, like /oauth`),
-		StackName:          e.matching("STACK_NAME", "", anything, ""),
-		Region:             e.matching("AWS_REGION", "", anything, ""),
-		KMSKeyID:           e.matching("KMS_KEY_ID", "alias/aws/ssm", keyID, "must be a key id, ARN or alias, like alias/aws/ssm"),
+		SecretPrefix:       e.matching("SECRET_PREFIX", secretPrefix, `must end with "/", like oauth/`),
+		ParameterPrefix:    e.matching("PARAMETER_PREFIX", parameterPrefix, `must begin with "/" and not end with one, like /oauth`),
+		StateTable:         e.matching("STATE_TABLE", stateTable, "must be the name of a DynamoDB table, without its ARN"),
+		StackName:          e.matching("STACK_NAME", anything, ""),
+		Region:             e.matching("AWS_REGION", anything, ""),
+		KMSKeyID:           e.optional("KMS_KEY_ID", keyID, "must be a key id, ARN or alias, like alias/chaveiro"),
 		SchedulePeriod:     e.duration("SCHEDULE_PERIOD", 5*time.Minute, time.Minute, time.Hour),
 		ReaderCacheTTL:     e.duration("READER_CACHE_TTL", 5*time.Minute, time.Second, time.Hour),
 		MaxConcurrency:     int(e.number("MAX_CONCURRENCY", 16, 1, 256, true)),
@@ -58,7 +57,6 @@ func Read(getenv func(string) string) (Config, error) {
 		LatencyThreshold:   e.duration("LATENCY_THRESHOLD", time.Second, time.Millisecond, time.Minute),
 		MetricsByProvider:  e.boolean("METRICS_BY_PROVIDER"),
 		LogLevel:           e.level("LOG_LEVEL"),
-		MemorySize:         heap.Megabytes(getenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")),
 		SAMLocal:           getenv("AWS_SAM_LOCAL") == "true",
 	}
 	if first := strings.ToLower(strings.TrimPrefix(c.ParameterPrefix, "/")); strings.HasPrefix(first, "aws") || strings.HasPrefix(first, "ssm") {
@@ -67,36 +65,50 @@ func Read(getenv func(string) string) (Config, error) {
 	if len(c.KMSKeyID) > maxKeyID {
 		e.fault("KMS_KEY_ID", fmt.Sprintf("has %d characters: a key id, ARN or alias has at most %d", len(c.KMSKeyID), maxKeyID))
 	}
+	if n := len(c.StateTable); n > 0 && n < minTable || n > maxTable {
+		e.fault("STATE_TABLE", fmt.Sprintf("has %d characters: the name of a table has from %d to %d", n, minTable, maxTable))
+	}
 	return c, errors.Join(e.faults...)
 }
 
 var (
 	secretPrefix    = regexp.MustCompile(`^([A-Za-z0-9_+=.@-]+/)+$`)
 	parameterPrefix = regexp.MustCompile(`^(/[A-Za-z0-9_.-]+)+$`)
+	stateTable      = regexp.MustCompile(`^[a-zA-Z0-9_.-]+$`)
 	keyID           = regexp.MustCompile(`^[a-zA-Z0-9:/_-]+$`)
 	anything        = regexp.MustCompile(`.`)
 )
 
-// maxKeyID is the most characters of a key's id. It does not stand in the expression: a repetition of 256 costs every cold start a
-// measurable part of a millisecond.
-const maxKeyID = 256
+// Numbers of characters of a key's id and of a table's name. They are not part of the expressions: compiling a repetition of 256 takes 0.2 ms
+// of every cold start.
+const (
+	maxKeyID = 256
+	minTable = 3
+	maxTable = 255
+)
 
 func (e *reader) fault(name, text string) {
 	e.faults = append(e.faults, fmt.Errorf("%s %s", name, text))
 }
 
-// matching reads a text; without a default it is required.
-func (e *reader) matching(name, byDefault string, pattern *regexp.Regexp, want string) string {
+// matching reads a required text.
+func (e *reader) matching(name string, pattern *regexp.Regexp, want string) string {
 	value := e.getenv(name)
 	switch {
-	case value == "" && byDefault != "":
-		return byDefault
 	case value == "":
 		e.fault(name, "is missing")
 	case !pattern.MatchString(value):
 		e.fault(name, fmt.Sprintf("is %q: %s", value, want))
 	}
 	return value
+}
+
+// optional reads a text that may be left out.
+func (e *reader) optional(name string, pattern *regexp.Regexp, want string) string {
+	if e.getenv(name) == "" {
+		return ""
+	}
+	return e.matching(name, pattern, want)
 }
 
 func (e *reader) duration(name string, byDefault, least, most time.Duration) time.Duration {

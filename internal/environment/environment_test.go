@@ -9,7 +9,9 @@ import (
 
 // environ is a complete environment with changes laid over it; a value of "-" takes a variable away.
 func environ(changes ...string) func(string) string {
-	env := map[string]string{"SECRET_PREFIX": "oauth/", "PARAMETER_PREFIX": "/oauth", "STACK_NAME": "chaveiro", "AWS_REGION": "sa-east-1"}
+	env := map[string]string{
+		"SECRET_PREFIX": "oauth/", "PARAMETER_PREFIX": "/oauth", "STATE_TABLE": "chaveiro-state", "STACK_NAME": "chaveiro", "AWS_REGION": "sa-east-1",
+	}
 	for i := 0; i+1 < len(changes); i += 2 {
 		env[changes[i]] = changes[i+1]
 		if changes[i+1] == "-" {
@@ -25,8 +27,8 @@ func TestDefaultsAreTheContracts(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Config{
-		SecretPrefix: "oauth/", ParameterPrefix: "/oauth", StackName: "chaveiro", Region: "sa-east-1",
-		KMSKeyID: "alias/aws/ssm", SchedulePeriod: 5 * time.Minute, ReaderCacheTTL: 5 * time.Minute,
+		SecretPrefix: "oauth/", ParameterPrefix: "/oauth", StateTable: "chaveiro-state", StackName: "chaveiro", Region: "sa-east-1",
+		SchedulePeriod: 5 * time.Minute, ReaderCacheTTL: 5 * time.Minute,
 		MaxConcurrency: 16, MaxWritesPerSecond: 3, TokenTimeout: 10 * time.Second, LatencyThreshold: time.Second, LogLevel: slog.LevelInfo,
 	}
 	if got != want {
@@ -35,16 +37,18 @@ func TestDefaultsAreTheContracts(t *testing.T) {
 }
 
 func TestEveryVariableIsRead(t *testing.T) {
-	got, err := Read(environ("SECRET_PREFIX", "prod/oauth/", "PARAMETER_PREFIX", "/prod/oauth", "KMS_KEY_ID", "alias/mine",
-		"SCHEDULE_PERIOD", "1m", "READER_CACHE_TTL", "30s", "MAX_CONCURRENCY", "4", "MAX_WRITES_PER_SECOND", "9.5", "TOKEN_TIMEOUT", "20s", "LATENCY_THRESHOLD", "700ms",
+	got, err := Read(environ("SECRET_PREFIX", "prod/oauth/", "PARAMETER_PREFIX", "/prod/oauth", "STATE_TABLE", "prod_State.1-a",
+		"KMS_KEY_ID", "alias/mine", "SCHEDULE_PERIOD", "1m", "READER_CACHE_TTL", "30s", "MAX_CONCURRENCY", "4",
+		"MAX_WRITES_PER_SECOND", "9.5", "TOKEN_TIMEOUT", "20s", "LATENCY_THRESHOLD", "700ms",
 		"METRICS_BY_PROVIDER", "true", "LOG_LEVEL", "DEBUG", "AWS_SAM_LOCAL", "true"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := Config{
-		SecretPrefix: "prod/oauth/", ParameterPrefix: "/prod/oauth", StackName: "chaveiro", Region: "sa-east-1",
+		SecretPrefix: "prod/oauth/", ParameterPrefix: "/prod/oauth", StateTable: "prod_State.1-a", StackName: "chaveiro", Region: "sa-east-1",
 		KMSKeyID: "alias/mine", SchedulePeriod: time.Minute, ReaderCacheTTL: 30 * time.Second,
-		MaxConcurrency: 4, MaxWritesPerSecond: 9.5, TokenTimeout: 20 * time.Second, LatencyThreshold: 700 * time.Millisecond, MetricsByProvider: true, LogLevel: slog.LevelDebug, SAMLocal: true,
+		MaxConcurrency: 4, MaxWritesPerSecond: 9.5, TokenTimeout: 20 * time.Second, LatencyThreshold: 700 * time.Millisecond,
+		MetricsByProvider: true, LogLevel: slog.LevelDebug, SAMLocal: true,
 	}
 	if got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -62,6 +66,11 @@ func TestEachFaultNamesItsVariable(t *testing.T) {
 		"a parameters' prefix that ends with one": {"PARAMETER_PREFIX", "/oauth/"},
 		"a parameters' prefix of AWS's own":       {"PARAMETER_PREFIX", "/aws/oauth"},
 		"a parameters' prefix of SSM's own":       {"PARAMETER_PREFIX", "/SSMtokens"},
+		"the state table is missing":              {"STATE_TABLE", "-"},
+		"a table's name of two characters":        {"STATE_TABLE", "ab"},
+		"a table's name of 256 characters":        {"STATE_TABLE", strings.Repeat("t", 256)},
+		"a table's ARN":                           {"STATE_TABLE", "arn:aws:dynamodb:sa-east-1:123456789012:table/chaveiro"},
+		"a table's name with a blank":             {"STATE_TABLE", "my table"},
 		"a key with a blank":                      {"KMS_KEY_ID", "alias/my key"},
 		"a key of 257 characters":                 {"KMS_KEY_ID", strings.Repeat("k", 257)},
 		"a period without a unit":                 {"SCHEDULE_PERIOD", "5"},
@@ -86,6 +95,19 @@ func TestEachFaultNamesItsVariable(t *testing.T) {
 				t.Errorf("one fault is told as several: %v", err)
 			}
 		})
+	}
+}
+
+func TestTheLongestAndShortestNamesAreAccepted(t *testing.T) {
+	for variable, values := range map[string][]string{
+		"STATE_TABLE": {"abc", strings.Repeat("t", 255)},
+		"KMS_KEY_ID":  {"k", strings.Repeat("k", 256)},
+	} {
+		for _, value := range values {
+			if _, err := Read(environ(variable, value)); err != nil {
+				t.Errorf("%s of %d characters: %v", variable, len(value), err)
+			}
+		}
 	}
 }
 

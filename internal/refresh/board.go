@@ -31,8 +31,9 @@ type entry struct {
 	listed   bool   // the listing of this run showed the secret
 	phase    phase
 	later    bool            // state has a failure that is not written yet
-	owes     bool            // a provider's response caused that failure
 	before   lifecycle.State // state without that failure
+
+	accountChanged bool // the account_id parameter does not hold what was published
 }
 
 // board is what a run knows of all connections. Only the goroutine of drain uses it.
@@ -41,6 +42,7 @@ type board struct {
 	ctx     context.Context // of background reads
 	cancel  context.CancelFunc
 	entries map[string]*entry
+	order   []*entry // of all, as they were found
 	queue   *schedule.Queue[Task]
 	mail    chan func() // what background goroutines found, to be executed by drain
 	sum     *summary
@@ -56,7 +58,6 @@ type board struct {
 	stopped    error           // SSM accepts no writes: nothing more is started
 
 	failing []*entry // their failure, or its parameter, is not written yet
-	owed    int      // among them those that a provider's response caused
 	noting  int      // failure parameters being written
 	noted   int      // failure parameters written
 }
@@ -70,11 +71,16 @@ type listing struct {
 func (r *run) newBoard(ctx context.Context) *board {
 	b := &board{run: r, entries: map[string]*entry{}, mail: make(chan func()), sum: &summary{run: r}, succeeded: map[string]bool{}}
 	b.ctx, b.cancel = context.WithDeadline(ctx, r.startDeadline)
-	b.queue = schedule.New[Task](schedule.Config{
-		Start: r.start, StartDeadline: r.startDeadline, RequestTimeout: r.cfg.TokenTimeout, MaxConcurrency: r.cfg.MaxConcurrency,
-		WriteTime: r.pacer.TimeFor, PendingNotices: b.pendingNotices,
-	})
+	b.queue = b.newQueue()
 	return b
+}
+
+func (b *board) newQueue() *schedule.Queue[Task] {
+	r := b.run
+	return schedule.New[Task](schedule.Config{
+		Start: r.start, StartDeadline: r.startDeadline, RequestTimeout: r.cfg.TokenTimeout, MaxConcurrency: r.cfg.MaxConcurrency,
+		WritesPerSecond: r.pacer.Rate,
+	})
 }
 
 // entry returns the entry of a connection, and makes it when there is none.
@@ -82,7 +88,7 @@ func (b *board) entry(id string) *entry {
 	e := b.entries[id]
 	if e == nil {
 		e = &entry{state: lifecycle.State{ID: id}}
-		b.entries[id] = e
+		b.entries[id], b.order = e, append(b.order, e)
 	}
 	return e
 }
@@ -180,15 +186,16 @@ func (b *board) take(e *entry, doc store.Document) {
 		doc.Err = nil // a secret that was created without a value: its document is empty
 	}
 	if errors.Is(doc.Err, store.ErrNotFound) {
-		b.finish(e, Outcome{Kind: Orphaned, Task: b.task(e), State: e.state})
+		b.finish(e, Outcome{Kind: KindOrphaned, Task: b.task(e), State: e.state})
 		return
 	}
 	if doc.Err == nil {
+		e.listed = true // it exists, whatever a listing shows
 		e.read(doc.VersionID)
 		e.decision = lifecycle.Decide(b.run.start, e.state, e.observed, b.run.policy(), b.run.override())
 	}
 	if !e.decision.Action.Attempts() {
-		b.finish(e, Outcome{Kind: Kept, Task: b.task(e), State: e.state})
+		b.finish(e, Outcome{Kind: KindKept, Task: b.task(e), State: e.state})
 		return
 	}
 	task := b.task(e)
@@ -237,19 +244,18 @@ func (b *board) job(t Task, notBefore time.Time) schedule.Job[Task] {
 	return j
 }
 
-// pendingNotices is how many failures that providers caused in this run are not written yet.
-func (b *board) pendingNotices() int { return b.owed }
-
-// signal says what an outcome tells the queue about its endpoint.
+// signal says what an outcome means for its endpoint.
 func signal(o Outcome) schedule.Signal {
 	switch {
-	case o.Kind == Renewed || o.Kind == Uncommitted:
+	case o.Kind == KindRenewed || o.Kind == KindUncommitted:
 		return schedule.Signal{Kind: schedule.Written}
+	case o.Kind == KindReused:
+		return schedule.Signal{Kind: schedule.Reused}
 	case o.Cause == nil || !o.Cause.FromProvider:
-		return schedule.Signal{Kind: schedule.Silent}
+		return schedule.Signal{Kind: schedule.Neutral}
 	case o.Cause.Temporary():
-		return schedule.Signal{Kind: schedule.Failed, RetryAfter: o.Cause.RetryAfter}
+		return schedule.Signal{Kind: schedule.Transient, RetryAfter: o.Cause.RetryAfter}
 	default:
-		return schedule.Signal{Kind: schedule.Refused, RetryAfter: o.Cause.RetryAfter}
+		return schedule.Signal{Kind: schedule.Refused}
 	}
 }

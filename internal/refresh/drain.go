@@ -89,15 +89,15 @@ func (b *board) next(now time.Time) (*entry, Task, bool) {
 		if !ok {
 			return nil, Task{}, false
 		}
-		e := b.entries[start.Job.ID]
-		task := start.Job.Value
+		e := b.entries[start.ID]
+		task := start.Value
 		task.Observed, task.Decision = e.observed, e.decision
 		if e.decision.Action.Attempts() {
 			task.Attempts, task.Deadline = start.Attempts, start.RequestDeadline
 			return e, task, true
 		}
-		b.tell(b.queue.Done(e.state.ID, schedule.Signal{Kind: schedule.Silent}, now))
-		b.finish(e, Outcome{Kind: Kept, Task: task, State: e.state})
+		b.tell(b.queue.Done(e.state.ID, schedule.Signal{Kind: schedule.Neutral}, now))
+		b.finish(e, Outcome{Kind: KindKept, Task: task, State: e.state})
 	}
 }
 
@@ -118,24 +118,27 @@ func (b *board) finish(e *entry, out Outcome) {
 		b.sum.notice(out.Task, n)
 	}
 	switch out.Kind {
-	case Renewed, Uncommitted:
+	case KindRenewed, KindUncommitted:
 		b.written++
 		b.lost = 0
 		b.succeeded[out.Task.Source.Connection.Host] = true
-	case Lost:
+	case KindLost:
+		if errors.Is(out.Err, store.ErrThrottled) {
+			break // the time of the run was too short, and nothing more starts
+		}
 		if b.lost++; b.lost > 1 { // each further request would cost one more token
 			b.stop(e, out.Err)
 		}
-	case Unwritable:
+	case KindUnwritable:
 		b.stop(e, out.Err)
-	case Reused:
+	case KindReused:
 		if again, ok := b.again(out); ok {
 			e.phase = queued
 			b.queue.Push(again)
 		}
-	case Kept, Failed, Deferred, Orphaned:
+	case KindKept, KindFailed, KindDeferred, KindOrphaned:
 	}
-	if out.Kind == Reused && e.phase == queued {
+	if out.Kind == KindReused && e.phase == queued {
 		b.sum.reused(out)
 		return
 	}
@@ -188,8 +191,8 @@ func (b *board) err() error {
 		if !errors.Is(b.stopped, store.ErrUnwritable) {
 			what, advice = "does not answer writes", "they are retried in the next run"
 		}
-		c := b.sum.result.Counts
-		return &runError{what: what, advice: advice, written: c.Refreshed, deferred: c.Deferred, err: b.stopped}
+		r := &b.sum.result
+		return &runError{what: what, advice: advice, written: len(r.Refreshed), deferred: len(r.Deferred), err: b.stopped}
 	}
 	return b.discoveryErr()
 }
@@ -202,9 +205,6 @@ func (b *board) note(e *entry, out Outcome) {
 		return
 	}
 	b.failing = append(b.failing, e)
-	if e.owes = out.Cause != nil && out.Cause.FromProvider; e.owes {
-		b.owed++
-	}
 }
 
 // noteSome writes a failure while tokens are still coming, at most one for ten writes.
@@ -233,9 +233,6 @@ func (b *board) noteSome(ctx context.Context) {
 // recorded takes in how the write of a failure ended.
 func (b *board) recorded(e *entry, next lifecycle.State, err error) {
 	e.state, e.later = next, false
-	if e.owes {
-		b.owed--
-	}
 	switch {
 	case err == nil:
 		b.noted++

@@ -1,6 +1,7 @@
 package refresh
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,11 +24,11 @@ func (r *run) sweep(ctx context.Context) (Result, error) {
 	if err := r.cfg.States.Scan(ctx, b.addStates); err != nil {
 		return Result{}, fmt.Errorf("could not read the state table, nothing was renewed: %w", err)
 	}
+	b.verify()
 	if r.call.DryRun {
 		return b.plan()
 	}
-	b.verify()
-	for _, e := range b.entries {
+	for _, e := range b.order {
 		b.consider(e)
 	}
 	b.hold = r.cfg.Now().Add(listingHead)
@@ -54,30 +55,17 @@ const (
 	callsPerRun  = 20 // of those in one sweep
 )
 
-// verify compares a part of the published parameters with the states, in the background. The clock picks the part, so that every parameter has
-// its turn once an hour up to 2,400 connections, and once a day up to 57,600.
+// verify compares a part of the published parameters with the states, in the background. The clock picks the part, so that every connection has
+// its turn once an hour up to 2,400 parameters, and once a day up to 57,600. Connections with a parameter of another type come first: they are
+// renewed as soon as it is gone.
 func (b *board) verify() {
-	var ids []string
-	for id, e := range b.entries {
-		if e.state.Token != nil {
-			ids = append(ids, id)
-		}
-	}
-	parts := (len(ids) + namesPerCall*callsPerRun - 1) / (namesPerCall * callsPerRun)
-	if parts == 0 {
+	names := b.toVerify()
+	if len(names) == 0 {
 		return
 	}
-	turn := uint64(b.run.start.Unix()/int64(b.run.cfg.Period/time.Second)) % uint64(parts)
-	ids = slices.DeleteFunc(ids, func(id string) bool { return parts > 1 && slot(id, parts) != turn })
-	slices.Sort(ids)
-	ids = ids[:min(len(ids), namesPerCall*callsPerRun)]
 	b.spawn(func() func() {
-		for chunk := range slices.Chunk(ids, namesPerCall) {
-			names := make([]store.Name, len(chunk))
-			for i, id := range chunk {
-				names[i] = store.Name{Connection: id, Kind: store.KindToken}
-			}
-			found, err := b.run.cfg.Parameters.Get(b.ctx, names)
+		for chunk := range slices.Chunk(names, namesPerCall) {
+			found, err := b.run.cfg.Parameters.Get(b.ctx, chunk)
 			if err != nil {
 				b.run.observe(Event{Kind: EventUnverified, Message: "parameters were not compared with the state table: " + err.Error()})
 				break // the others have their turn in another sweep
@@ -88,6 +76,38 @@ func (b *board) verify() {
 	})
 }
 
+// toVerify are the parameters that this sweep compares.
+func (b *board) toVerify() []store.Name {
+	var conflicts, all []store.Name
+	for _, e := range b.order {
+		id := e.state.ID
+		if f := e.state.Failure; f != nil && f.Code == acquire.CodeTypeConflict {
+			conflicts = append(conflicts, store.Name{Connection: id, Kind: store.KindToken})
+			continue
+		}
+		if e.state.Token == nil {
+			continue
+		}
+		all = append(all, store.Name{Connection: id, Kind: store.KindToken})
+		if e.state.Token.AccountID != "" {
+			all = append(all, store.Name{Connection: id, Kind: store.KindAccount})
+		}
+	}
+	const most = namesPerCall * callsPerRun
+	parts := (len(all) + most - 1) / most
+	if parts > 1 {
+		turn := uint64(b.run.start.Unix()/int64(b.run.cfg.Period/time.Second)) % uint64(parts)
+		all = slices.DeleteFunc(all, func(n store.Name) bool { return slot(n.Connection, parts) != turn })
+	}
+	for _, list := range [][]store.Name{conflicts, all} {
+		slices.SortFunc(list, func(x, y store.Name) int {
+			return cmp.Or(cmp.Compare(x.Connection, y.Connection), cmp.Compare(x.Kind, y.Kind))
+		})
+	}
+	all = slices.Concat(conflicts, all)
+	return all[:min(len(all), most)]
+}
+
 // slot spreads connections evenly over the parts.
 func slot(id string, parts int) uint64 {
 	h := fnv.New64a()
@@ -95,16 +115,30 @@ func slot(id string, parts int) uint64 {
 	return h.Sum64() % uint64(parts)
 }
 
-// takeParameters takes in what GetParameters showed of connections that this run has not touched yet.
-func (b *board) takeParameters(ids []string, found []store.Parameter) {
-	for _, id := range ids {
-		e := b.entries[id]
-		if e == nil || e.phase != idle {
+// takeParameters takes in what GetParameters showed. A token that this run has already touched is not compared.
+func (b *board) takeParameters(names []store.Name, found []store.Parameter) {
+	for _, name := range names {
+		e := b.entries[name.Connection]
+		if name.Kind == store.KindAccount {
+			e.accountChanged = e.state.Token != nil && accountOf(found, name.Connection) != e.state.Token.AccountID
 			continue
 		}
-		e.observed.Parameter = parameterOf(found, id)
+		if e.phase != idle {
+			continue
+		}
+		e.observed.Parameter = parameterOf(found, name.Connection)
 		b.consider(e)
 	}
+}
+
+// accountOf is the published account id of a connection, "" when there is none.
+func accountOf(found []store.Parameter, id string) string {
+	for _, p := range found {
+		if p.Connection == id && p.Kind == store.KindAccount {
+			return p.Text
+		}
+	}
+	return ""
 }
 
 // named renews the connections that the call names. Each is read by its name, so that a secret created a second ago works.
@@ -227,6 +261,7 @@ func (b *board) waitForOthers(ctx context.Context) {
 			b.sum.putBackInFlight(ids)
 			return
 		}
+		b.queue = b.newQueue()
 		for _, id := range ids {
 			e := b.entries[id]
 			e.phase = idle

@@ -3,8 +3,6 @@ package refresh
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/chaveiro/chaveiro/internal/lifecycle"
@@ -31,20 +29,22 @@ func (b *board) removeOrphans(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, orphanTime)
 	defer cancel()
 	removed := 0
-	for _, id := range slices.Sorted(maps.Keys(b.entries)) {
-		e := b.entries[id]
-		if e.listed || e.state.Revision == 0 || e.state.Newer || e.state.Leased(b.run.start) || recent(e.state, b.run.start) {
+	for _, e := range b.order {
+		id := e.state.ID
+		if e.listed || e.state.Revision == 0 || e.state.Newer || e.state.Leased(b.run.start) {
 			continue
 		}
 		until := orphanedUntil(e.state)
-		b.sum.orphaned(e.state)
+		if published(e.state) {
+			b.sum.orphaned(id)
+		}
 		switch {
 		case ctx.Err() != nil || !b.inTime():
 			return
 		case !b.run.start.Before(until) && removed < orphansPerRun:
 			removed++
 			b.removeOrphan(ctx, e.state)
-		case e.state.DeleteAt.IsZero():
+		case e.state.DeleteAt.IsZero() && !recent(e.state, b.run.start):
 			next := e.state
 			next.DeleteAt = until.Add(itemGrace)
 			b.update(ctx, e, next, id)
@@ -77,13 +77,16 @@ func (b *board) removeOrphan(ctx context.Context, s lifecycle.State) {
 		err = r.cfg.States.Delete(ctx, s)
 	}
 	switch {
-	case err == nil && s.Token == nil && s.Notice == "": // nothing was published
+	case err == nil && !published(s): // nothing to report
 	case err == nil:
 		r.observe(Event{Kind: EventOrphanGone, Connection: s.ID, Message: s.ID + ": its secret is gone and its token expired over a day ago"})
 	case !errors.Is(err, store.ErrInFlight):
 		r.observe(Event{Kind: EventUnrecorded, Connection: s.ID, Message: "clean-up: " + err.Error()})
 	}
 }
+
+// published reports whether there is something that readers or people can see of a connection.
+func published(s lifecycle.State) bool { return s.Token != nil || s.Notice != "" }
 
 // recent reports whether a connection was renewed or failed so recently that a listing may not show its secret yet.
 func recent(s lifecycle.State, now time.Time) bool {

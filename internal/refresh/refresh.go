@@ -6,6 +6,7 @@ package refresh
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -140,7 +141,7 @@ func (r *Refresher) policy() lifecycle.Policy {
 
 // Invocation is what is particular to one run.
 type Invocation struct {
-	RequestID string      // owner of the leases; required, unique among the runs of the last hours
+	RequestID string      // owner of the leases, unique among the runs of the last hours; "": a random one
 	Observe   func(Event) // called with everything that happens, from several goroutines; nil: not called
 }
 
@@ -171,6 +172,9 @@ func (r *Refresher) newRun(ctx context.Context, call Call, in Invocation) *run {
 		startDeadline = earliest(startDeadline, deadline.Add(-reserve))
 	}
 	pacer := publish.NewPacer(r.cfg.MaxWritesPerSecond, r.cfg.Now)
+	if in.RequestID == "" {
+		in.RequestID = rand.Text()
+	}
 	observe := in.Observe
 	if observe == nil {
 		observe = func(Event) {}

@@ -29,15 +29,15 @@ type Kind string
 
 // Kinds of outcomes.
 const (
-	Renewed     Kind = "renewed"     // a new token is published and committed
-	Uncommitted Kind = "uncommitted" // a new token is published; the next run issues one token too many
-	Reused      Kind = "reused"      // the provider issued the published token again
-	Kept        Kind = "kept"        // the second look says that no attempt is to be made
-	Failed      Kind = "failed"
-	Deferred    Kind = "deferred"   // no token was requested, or the deadline came first
-	Orphaned    Kind = "orphaned"   // the secret does not exist
-	Lost        Kind = "lost"       // a token was issued and could not be written: SSM gave no answer
-	Unwritable  Kind = "unwritable" // a token was issued, and SSM accepts no writes of this installation
+	KindRenewed     Kind = "renewed"     // a new token is published and committed
+	KindUncommitted Kind = "uncommitted" // a new token is published; the next run issues one token too many
+	KindReused      Kind = "reused"      // the provider issued the published token again
+	KindKept        Kind = "kept"        // the second look says that no attempt is to be made
+	KindFailed      Kind = "failed"
+	KindDeferred    Kind = "deferred"   // no token was requested, or the deadline came first
+	KindOrphaned    Kind = "orphaned"   // the secret does not exist
+	KindLost        Kind = "lost"       // a token was issued and could not be written: SSM gave no answer
+	KindUnwritable  Kind = "unwritable" // a token was issued, and SSM accepts no writes of this installation
 )
 
 // Outcome is what became of one task. A renewed token of a standby has a Cause as well: why AWSCURRENT got none.
@@ -79,7 +79,7 @@ func (r *run) Renew(ctx context.Context, t Task) Outcome {
 	case got.Issued != nil:
 		return r.publish(writing, out, order, got)
 	case got.Canceled:
-		return r.release(writing, out, Deferred, "run_ended: the deadline came before a response")
+		return r.release(writing, out, KindDeferred, "run_ended: the deadline came before a response")
 	case got.Cause == nil: // only standbys were tried, and none helped: the failure of AWSCURRENT stays
 		return r.standbysFailed(writing, out, got)
 	}
@@ -103,7 +103,7 @@ func (r *run) checkFirst(ctx context.Context, t *Task) (Outcome, bool) {
 	if t.Observed.Parameter == nil {
 		found, err := r.cfg.Parameters.Get(ctx, []store.Name{{Connection: id, Kind: store.KindToken}})
 		if err != nil {
-			return Outcome{Kind: Failed, Task: *t, State: t.State, Cause: acquire.CauseOf(fmt.Errorf("read parameters: %w", err))}, true
+			return Outcome{Kind: KindFailed, Task: *t, State: t.State, Cause: acquire.Unavailable(fmt.Errorf("read parameters: %w", err))}, true
 		}
 		t.Observed.Parameter = parameterOf(found, id)
 		t.Decision = lifecycle.Decide(r.start, t.State, t.Observed, r.policy(), r.override())
@@ -112,14 +112,14 @@ func (r *run) checkFirst(ctx context.Context, t *Task) (Outcome, bool) {
 	case t.Decision.Action == lifecycle.Conflict:
 		return r.refuse(*t, message.TypeConflict(t.Observed.Parameter.Type)), true
 	case !t.Decision.Action.Attempts():
-		return Outcome{Kind: Kept, Task: *t, State: t.State, Reason: t.Decision.Text}, true
+		return Outcome{Kind: KindKept, Task: *t, State: t.State, Reason: t.Decision.Text}, true
 	}
 	return Outcome{}, false
 }
 
 // refuse is the outcome of a connection for which no token may be requested.
 func (r *run) refuse(t Task, cause *lifecycle.Cause) Outcome {
-	out := Outcome{Kind: Failed, Task: t, State: t.State, Cause: cause}
+	out := Outcome{Kind: KindFailed, Task: t, State: t.State, Cause: cause}
 	if cause.Unrecorded {
 		return out
 	}
@@ -139,9 +139,9 @@ func (r *run) publish(ctx context.Context, out Outcome, order acquire.Order, got
 	admission := issued.Admission
 	out.Notices = append(out.Notices, admission.Notices...)
 	out.Stage, out.Attempt = issued.Stage, issued.Attempt
-	out.Kind = Reused
+	out.Kind = KindReused
 	if !admission.Reused {
-		out.Kind = Renewed
+		out.Kind = KindRenewed
 		version, err := r.put(ctx, out.Task.State, issued)
 		if err != nil {
 			return r.notWritten(ctx, out, order, err)
@@ -154,7 +154,7 @@ func (r *run) publish(ctx context.Context, out Outcome, order acquire.Order, got
 	}
 	out.State = next
 	if err := r.commit(ctx, next); err != nil {
-		out.Kind, out.Err = Uncommitted, err // readers are served; the next run issues one token too many
+		out.Kind, out.Err = KindUncommitted, err // readers are served; the next run issues one token too many
 		return out
 	}
 	out.State = unleased(next)
@@ -170,13 +170,17 @@ func (r *run) issue(t Task) lifecycle.Issue {
 	return i
 }
 
+// accountTime bounds the write of an account id: the token must not wait for it. A sweep that finds it missing writes it again.
+const accountTime = 10 * time.Second
+
 // put writes the account id where it changed, then the token, so that a reader of both never combines a new token with an old account.
 func (r *run) put(ctx context.Context, was lifecycle.State, issued *acquire.Issued) (int64, error) {
 	token := &issued.Admission.Token
 	if token.AccountID != "" && (was.Token == nil || was.Token.AccountID != token.AccountID) {
-		if err := r.publisher.Account(ctx, was.ID, token.AccountID, issued.Connection.Provider.Name); err != nil {
+		account, cancel := context.WithTimeout(ctx, accountTime)
+		defer cancel()
+		if err := r.publisher.Account(account, was.ID, token.AccountID, issued.Connection.Provider.Name); err != nil {
 			r.observe(Event{Kind: EventUnrecorded, Connection: was.ID, Provider: token.Provider, Message: "account_id was not published: " + err.Error()})
-			token.AccountID = ""
 		}
 	}
 	return r.publisher.Token(ctx, was.ID, issued.Attempt.Token.AccessToken, token.ExpiresAt)
@@ -187,29 +191,29 @@ func (r *run) notWritten(ctx context.Context, out Outcome, order acquire.Order, 
 	out.Err = err
 	switch {
 	case errors.Is(err, store.ErrUnwritable):
-		return r.release(ctx, out, Unwritable, "")
+		return r.release(ctx, out, KindUnwritable, "")
 	case errors.Is(err, store.ErrTypeConflict), errors.Is(err, store.ErrInvalidWrite):
 		out.Cause = acquire.CauseOf(err)
 		return r.failed(ctx, out, order.Attempted(nil))
 	}
-	out.Kind = Lost // the last write may still arrive: the lease runs out by itself
-	out.Cause = acquire.CauseOf(err)
+	out.Kind = KindLost // the last write may still arrive: the lease runs out by itself
+	out.Cause = acquire.Unavailable(err)
 	return out
 }
 
 // failed records a failure of AWSCURRENT. A passing one is recorded after the drain, and only if its endpoint did not fail for everybody.
 func (r *run) failed(ctx context.Context, out Outcome, at lifecycle.Attempted) Outcome {
 	if out.Cause.Unrecorded {
-		return r.release(ctx, out, Failed, "")
+		return r.release(ctx, out, KindFailed, "")
 	}
 	next := r.withFailure(out.Task, out.Task.State, at, out.Cause)
 	if out.Cause.Temporary() {
-		out = r.release(ctx, out, Failed, "")
+		out = r.release(ctx, out, KindFailed, "")
 		next.Revision, next.Lease = out.State.Revision, nil
 		out.State, out.Later = next, true
 		return out
 	}
-	out.Kind, out.State = Failed, next
+	out.Kind, out.State = KindFailed, next
 	if err := r.commit(ctx, next); err != nil {
 		r.observe(Event{Kind: EventUnrecorded, Connection: next.ID, Message: "the failure was not recorded: " + err.Error()})
 		return out
@@ -227,7 +231,7 @@ func (r *run) standbysFailed(ctx context.Context, out Outcome, got acquire.Resul
 		f.RetryAt = lifecycle.EndOf(got.Wait, r.cfg.Now())
 	}
 	policy := r.policyOf(out.Task)
-	out.Kind, out.State = Kept, next
+	out.Kind, out.State = KindKept, next
 	out.Task.Decision.Action = lifecycle.Wait
 	out.Task.Decision.NotBefore = policy.NextTrial(r.cfg.Now(), f.FirstAt, policy.TrialEvery(next.Lifetime()))
 	if err := r.commit(ctx, next); err != nil {
@@ -279,7 +283,7 @@ func unleased(s lifecycle.State) lifecycle.State {
 
 // deferredBy is the outcome of a lost claim.
 func deferredBy(t Task, err error) Outcome {
-	out := Outcome{Kind: Deferred, Task: t, State: t.State, Err: err, Reason: "state_unavailable: " + err.Error()}
+	out := Outcome{Kind: KindDeferred, Task: t, State: t.State, Err: err, Reason: "state_unavailable: " + err.Error()}
 	if errors.Is(err, store.ErrInFlight) {
 		out.Reason = reasonInFlight + ": another run is renewing it"
 	}
@@ -292,7 +296,7 @@ const reasonInFlight = "in_flight"
 func (r *run) isolate(ctx context.Context, t Task) (out Outcome) {
 	defer func() {
 		if p := recover(); p != nil {
-			out = Outcome{Kind: Failed, Task: t, State: t.State, Cause: &lifecycle.Cause{Class: lifecycle.Transient, Code: codeInternal,
+			out = Outcome{Kind: KindFailed, Task: t, State: t.State, Cause: &lifecycle.Cause{Class: lifecycle.Transient, Code: codeInternal,
 				Text: fmt.Sprintf("internal error (panic of type %T)", p), Unrecorded: true}}
 		}
 	}()

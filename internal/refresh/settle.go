@@ -16,9 +16,10 @@ func (b *board) settle(ctx context.Context) {
 	ctx, cancel := b.run.writing(ctx)
 	defer cancel()
 	b.closeRest()
+	b.updateStates(ctx)
 	b.clearNotices(ctx)
 	b.recordFailures(ctx)
-	b.updateStates(ctx)
+	b.repairAccounts(ctx)
 	b.settleDiscovery(ctx)
 	b.removeOrphans(ctx)
 	b.sum.measure(b)
@@ -81,7 +82,8 @@ func temporary(c lifecycle.Class) bool { return c == lifecycle.Transient || c ==
 // clearNotices deletes the refresh_failure parameters of connections that do not fail any more.
 func (b *board) clearNotices(ctx context.Context) {
 	var ids []string
-	for id, e := range b.entries {
+	for _, e := range b.order {
+		id := e.state.ID
 		if e.state.Failure == nil && e.state.Notice != "" && !e.state.Leased(b.run.start) {
 			ids = append(ids, id)
 		}
@@ -107,7 +109,8 @@ func (b *board) clearNotices(ctx context.Context) {
 
 // updateStates writes what the listing changed: pauses, and obsolete failures.
 func (b *board) updateStates(ctx context.Context) {
-	for id, e := range b.entries {
+	for _, e := range b.order {
+		id := e.state.ID
 		s := e.observed.Secret
 		if s == nil || e.state.Revision == 0 || !b.inTime() {
 			continue
@@ -122,6 +125,20 @@ func (b *board) updateStates(ctx context.Context) {
 			continue
 		}
 		b.update(ctx, e, next, id)
+	}
+}
+
+// repairAccounts writes account ids again that another program changed or deleted.
+func (b *board) repairAccounts(ctx context.Context) {
+	for _, e := range b.order {
+		id := e.state.ID
+		t := e.state.Token
+		if !e.accountChanged || t == nil || !b.inTime() || !b.exists(e) || e.decision.Action == lifecycle.Pause {
+			continue
+		}
+		if err := b.run.publisher.Account(ctx, id, t.AccountID, t.Provider); err != nil {
+			b.run.observe(Event{Kind: EventUnrecorded, Connection: id, Message: "account_id was not published: " + err.Error()})
+		}
 	}
 }
 

@@ -25,36 +25,36 @@ type summary struct {
 	discovery lifecycle.State // item that counts failed listings in a row
 	inFlight  []string        // connections that another run is renewing
 	invalid   map[string]bool // names under the prefix that are no connection ids
+	orphans   map[string]bool // connections whose secret does not exist
 	notices   int
 }
 
 // add takes in the outcome of a connection.
 func (s *summary) add(e *entry, out Outcome) {
-	r := &s.result
 	id := out.State.ID
 	if out.Cause != nil {
 		s.run.observe(failedEvent(out, s.run.start))
 	}
 	switch out.Kind {
-	case Renewed, Uncommitted:
+	case KindRenewed, KindUncommitted:
 		s.renewed(out)
-	case Reused:
+	case KindReused:
 		s.reused(out)
 		s.keptReused(out.State)
-	case Failed, Lost:
+	case KindFailed, KindLost:
 		s.failed(out)
-	case Kept:
+	case KindKept:
 		s.close(e)
-	case Deferred:
+	case KindDeferred:
 		if strings.HasPrefix(out.Reason, reasonInFlight) {
 			s.inFlight = append(s.inFlight, id)
 			return
 		}
 		s.deferred(id, out.Reason)
-	case Unwritable:
+	case KindUnwritable:
 		s.deferred(id, "store_unwritable: SSM accepts no writes")
-	case Orphaned:
-		r.Orphaned = append(r.Orphaned, id)
+	case KindOrphaned:
+		s.orphaned(id)
 	}
 }
 
@@ -67,7 +67,7 @@ func (s *summary) renewed(out Outcome) {
 		ev.Kind = EventFallback
 		s.run.observe(ev)
 	}
-	if out.Kind == Uncommitted {
+	if out.Kind == KindUncommitted {
 		s.notice(out.Task, lifecycle.Notice{Name: NoticeNotCommitted, Details: []string{out.Err.Error()}})
 	}
 }
@@ -83,7 +83,7 @@ func (s *summary) failed(out Outcome) {
 	s.result.Health.Attempted++
 	f := out.State.Failure
 	row := Failed{Connection: out.State.ID, Class: string(out.Cause.Class), Code: out.Cause.Code, TokenExpiresAt: liveExpiry(out.State, s.run.start)}
-	if f != nil && !out.Cause.Unrecorded && out.Kind == Failed {
+	if f != nil && !out.Cause.Unrecorded && out.Kind == KindFailed {
 		row.Class, row.Code, row.Message, row.NextAt = string(f.Class), f.Code, f.Message, f.NextAt
 	} else {
 		row.Message = message.Failure(message.Failing{ID: out.State.ID, Now: s.run.start, State: out.State, Cause: out.Cause,
@@ -143,11 +143,16 @@ func (s *summary) invalidName(secret *store.Secret, err error) {
 	s.early(secret.Connection, acquire.CauseOf(err))
 }
 
-// orphaned names a connection that was deleted, if something is published for it.
-func (s *summary) orphaned(state lifecycle.State) {
-	if state.Token != nil || state.Notice != "" {
-		s.result.Orphaned = append(s.result.Orphaned, state.ID)
+// orphaned names a connection whose secret does not exist, once.
+func (s *summary) orphaned(id string) {
+	if s.orphans[id] {
+		return
 	}
+	if s.orphans == nil {
+		s.orphans = map[string]bool{}
+	}
+	s.orphans[id] = true
+	s.result.Orphaned = append(s.result.Orphaned, id)
 }
 
 func (s *summary) orphanNotice() {
@@ -183,7 +188,7 @@ func (b *board) closeRest() {
 	for _, id := range b.sum.takeInFlight() {
 		b.sum.deferred(id, reasonInFlight+": another run is renewing it")
 	}
-	for _, e := range b.entries {
+	for _, e := range b.order {
 		switch {
 		case e.phase == reading:
 			b.sum.deferred(e.state.ID, runEnded)
@@ -205,7 +210,7 @@ func (b *board) exists(e *entry) bool {
 
 func (b *board) count() int {
 	n := len(b.sum.invalid)
-	for _, e := range b.entries {
+	for _, e := range b.order {
 		if b.exists(e) {
 			n++
 		}
@@ -222,7 +227,7 @@ const unknownLifetime = 24 * time.Hour
 // capacity sums up the tokens per second that the connections need.
 func (b *board) capacity() Capacity {
 	var needed float64
-	for _, e := range b.entries {
+	for _, e := range b.order {
 		if e.decision.Action != lifecycle.Pause && b.exists(e) {
 			needed += 1 / b.interval(e).Seconds()
 		}
@@ -256,7 +261,7 @@ func (s *summary) measure(b *board) {
 	}
 	now := s.run.cfg.Now()
 	soonest := time.Duration(math.MaxInt64)
-	for _, e := range b.entries {
+	for _, e := range b.order {
 		if e.decision.Action == lifecycle.Pause || !b.exists(e) {
 			continue
 		}

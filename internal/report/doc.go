@@ -10,7 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
@@ -30,9 +32,7 @@ type Config struct {
 type Reporter struct {
 	cfg Config
 	out *lineWriter
-	log *handler
-
-	fields *sync.Pool // *[]slog.Attr: room for the attributes of one line
+	log slog.Handler
 }
 
 // New returns a Reporter.
@@ -41,10 +41,24 @@ func New(cfg Config) *Reporter {
 		cfg.Now = time.Now
 	}
 	out := &lineWriter{w: cfg.Out}
-	return &Reporter{cfg: cfg, out: out, log: newHandler(out, cfg.Level), fields: &sync.Pool{New: func() any {
-		room := make([]slog.Attr, 0, maxFields)
-		return &room
-	}}}
+	options := &slog.HandlerOptions{Level: cfg.Level, ReplaceAttr: lambdaNames}
+	return &Reporter{cfg: cfg, out: out, log: slog.NewJSONHandler(out, options)}
+}
+
+// lambdaNames renames time and message to the names of Lambda's JSON log format, which its level filter reads:
+// https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-logformat.html. lambdacontext.ReplaceAttr does the same, but keeps
+// the clock's time zone, and docs/audit.md promises UTC.
+func lambdaNames(groups []string, attr slog.Attr) slog.Attr {
+	if len(groups) > 0 {
+		return attr
+	}
+	switch {
+	case attr.Key == slog.TimeKey && attr.Value.Kind() == slog.KindTime:
+		return slog.Time("timestamp", attr.Value.Time().UTC())
+	case attr.Key == slog.MessageKey:
+		attr.Key = "message"
+	}
+	return attr
 }
 
 // Run collects what one invocation did.
@@ -69,10 +83,10 @@ type attempt struct {
 	probe      bool // of a healthcheck
 }
 
-// attemptOf judges a request. A pair or a request that is refused is the endpoint's proper answer, which says nothing against it: that is what
-// Failing and RefreshFailed are for. So a tenant with a dead pair, which is asked for once an hour, does not hide an outage.
-func attemptOf(connection, provider, endpoint string, took time.Duration, code string, class oauth.Class) attempt {
-	success := code == "" || class == oauth.Credentials || class == oauth.Configuration
+// attemptOf judges a request. Client credentials or a request that are refused are the endpoint's proper response: Failing and RefreshFailed count
+// those. So a tenant with bad client credentials, which make one trial an hour, does not look like an outage.
+func attemptOf(connection, provider, endpoint string, took time.Duration, code string, class lifecycle.Class) attempt {
+	success := code == "" || class == lifecycle.Credentials || class == lifecycle.Configuration
 	return attempt{connection: connection, provider: provider, endpoint: endpoint, millis: float64(took) / float64(time.Millisecond), success: success}
 }
 
@@ -93,7 +107,7 @@ func (r *Run) attempted(number int, a attempt) {
 
 // Run begins an invocation with the given request id, "" outside Lambda.
 func (r *Reporter) Run(requestID string) *Run {
-	log := slog.Handler(r.log)
+	log := r.log
 	if requestID != "" {
 		log = log.WithAttrs([]slog.Attr{slog.String("requestId", requestID)})
 	}
@@ -112,22 +126,14 @@ func (l *lineWriter) Write(p []byte) (int, error) {
 	return l.w.Write(p)
 }
 
-// Observe logs one event and remembers what the metrics need. It is what refresh.Config.Observe wants.
+// Observe logs one event and keeps what the metrics need. It fits refresh.Invocation.Observe.
 func (r *Run) Observe(ev refresh.Event) {
-	r.remember(ev)
-	level := levelOf(ev)
-	if !r.log.Enabled(context.Background(), level) {
-		return
-	}
-	room, _ := r.reporter.fields.Get().(*[]slog.Attr)
-	*room = appendAttrs((*room)[:0], ev)
-	r.tell(level, string(ev.Kind), *room...)
-	clear(*room)
-	r.reporter.fields.Put(room)
+	r.accumulate(ev)
+	r.line(levelOf(ev), string(ev.Kind), appendAttrs(nil, ev)...)
 }
 
-// tell writes one log line. It is what slog.Logger does, without looking for the line of the program that calls it: no line names that.
-func (r *Run) tell(level slog.Level, message string, attrs ...slog.Attr) {
+// line writes one log line. It is what slog.Logger does, without looking for the line of the program that calls it: no line names that.
+func (r *Run) line(level slog.Level, message string, attrs ...slog.Attr) {
 	ctx := context.Background()
 	if !r.log.Enabled(ctx, level) {
 		return
@@ -137,8 +143,8 @@ func (r *Run) tell(level slog.Level, message string, attrs ...slog.Attr) {
 	_ = r.log.Handle(ctx, record) // there is nowhere to tell that logs cannot be written
 }
 
-func (r *Run) remember(ev refresh.Event) {
-	if ev.Kind == refresh.EventAttempt {
+func (r *Run) accumulate(ev refresh.Event) {
+	if ev.Kind == refresh.EventRequest {
 		if ev.Attempt > 0 { // else no request was made
 			r.attempted(ev.Attempt, attemptOf(ev.Connection, ev.Provider, ev.Endpoint, ev.Latency.Total, ev.Code, ev.Class))
 		}
@@ -151,37 +157,35 @@ func (r *Run) remember(ev refresh.Event) {
 	}
 	switch ev.Kind {
 	case refresh.EventFailed:
-		if ev.Stage == "" || ev.Stage == refresh.StageCurrent {
+		if ev.Stage == "" || ev.Stage == store.StageCurrent {
 			r.failed[ev.Provider]++
 		}
 	case refresh.EventRefreshed:
 		r.fresh[ev.Provider]++
-	case refresh.EventAttempt, refresh.EventReissued, refresh.EventFallback, refresh.EventNotice, refresh.EventUnrecorded,
-		refresh.EventOrphanGone, refresh.EventEndpoint, refresh.EventStoreRefuse, refresh.EventRejected:
+	case refresh.EventRequest, refresh.EventReused, refresh.EventFallback, refresh.EventNotice, refresh.EventUnrecorded, refresh.EventUnverified,
+		refresh.EventDiscovery, refresh.EventOrphanGone, refresh.EventEndpoint, refresh.EventUnwritable, refresh.EventRejected:
 	}
 }
 
 func levelOf(ev refresh.Event) slog.Level {
 	switch ev.Kind {
-	case refresh.EventStoreRefuse:
+	case refresh.EventUnwritable:
 		return slog.LevelError
-	case refresh.EventFailed, refresh.EventNotice, refresh.EventUnrecorded, refresh.EventEndpoint, refresh.EventFallback:
+	case refresh.EventFailed, refresh.EventNotice, refresh.EventUnrecorded, refresh.EventUnverified, refresh.EventDiscovery, refresh.EventEndpoint,
+		refresh.EventFallback:
 		return slog.LevelWarn
-	case refresh.EventAttempt:
+	case refresh.EventRequest:
 		if ev.Code != "" {
 			return slog.LevelWarn
 		}
 		return slog.LevelInfo
-	case refresh.EventRefreshed, refresh.EventReissued, refresh.EventOrphanGone, refresh.EventRejected:
+	case refresh.EventRefreshed, refresh.EventReused, refresh.EventOrphanGone, refresh.EventRejected:
 		return slog.LevelInfo
 	}
 	return slog.LevelInfo
 }
 
-// maxFields is how many attributes an event has at most.
-const maxFields = 24
-
-// appendAttrs names the fields of an event as contract.md section 8 lists them; empty ones are left out.
+// appendAttrs adds the fields of an event with the names of docs/audit.md; empty fields are left out.
 func appendAttrs(attrs []slog.Attr, ev refresh.Event) []slog.Attr {
 	f := fields{attrs}
 	f.texts([]field{

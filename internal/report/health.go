@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/internal/probe"
 	"github.com/chaveiro/chaveiro/internal/refresh"
 )
@@ -16,20 +17,20 @@ func (r *Run) ObserveProbe(ev probe.Event) {
 		level = slog.LevelWarn
 	}
 	attrs := appendAttrs(nil, refresh.Event{
-		Connection: ev.Connection, Provider: ev.Provider, Endpoint: ev.Endpoint, Class: ev.Class, Code: ev.Code, HTTPStatus: ev.HTTPStatus,
+		Connection: ev.Connection, Provider: ev.Provider, Endpoint: ev.Endpoint, Class: lifecycle.Class(ev.Class), Code: ev.Code, HTTPStatus: ev.HTTPStatus,
 		Message: ev.Message, Attempt: ev.Attempt, Latency: ev.Latency,
 		Credential: ev.Credential, TokenID: ev.TokenID, JTI: ev.JTI, Scope: ev.Scope, ExpiresAt: ev.ExpiresAt,
 	})
 	if ev.Probe != "" {
 		attrs = append(attrs, slog.String("probe", string(ev.Probe)))
 	}
-	r.tell(level, string(ev.Kind), attrs...)
+	r.line(level, string(ev.Kind), attrs...)
 }
 
 // HealthDone logs a report and writes the metrics of its endpoints. err is what the function returns.
 func (r *Run) HealthDone(found probe.Report, err error) {
 	if err != nil {
-		r.tell(slog.LevelError, "health", slog.String("error", err.Error()))
+		r.line(slog.LevelError, "health", slog.String("error", err.Error()))
 		return
 	}
 	for _, e := range found.Endpoints {
@@ -48,13 +49,13 @@ func (r *Run) HealthDone(found probe.Report, err error) {
 	}
 	r.mu.Unlock()
 	for _, a := range found.Attention {
-		r.tell(slog.LevelWarn, "attention", slog.String("connection", a.Connection), slog.String("state", string(a.State)),
+		r.line(slog.LevelWarn, "attention", slog.String("connection", a.Connection), slog.String("state", string(a.State)),
 			slog.Int64("seconds_to_expiry", a.SecondsToExpiry), slog.String("reason", a.Reason))
 	}
 	level := slog.LevelInfo
 	if found.Status != probe.Healthy {
 		level = slog.LevelWarn
 	}
-	r.tell(level, "health", slog.String("status", string(found.Status)), slog.Any("connections", found.Connections),
+	r.line(level, "health", slog.String("status", string(found.Status)), slog.Any("connections", found.Connections),
 		slog.Int("endpoints", len(found.Endpoints)))
 }

@@ -46,13 +46,16 @@ func (r *Run) Done(result refresh.Result, err error) {
 	if result.Health.Known {
 		attrs = append(attrs, slog.Float64("capacity_needed", result.Capacity.Needed), slog.Float64("capacity_allowed", result.Capacity.Allowed))
 	}
+	if result.DiscoveryFailed != "" {
+		level, attrs = slog.LevelWarn, append(attrs, slog.String("discovery_failed", result.DiscoveryFailed))
+	}
 	if err != nil {
 		level, attrs = slog.LevelError, append(attrs, slog.String("error", err.Error()))
 	}
 	if result.Plan == nil {
 		r.writeMetrics(result, err)
 	}
-	r.tell(level, "run", attrs...)
+	r.line(level, "run", attrs...)
 }
 
 // writeMetrics leaves Refreshed out when the run failed and renewed nothing: the dead man's switch counts the values of Refreshed, and a run
@@ -74,7 +77,7 @@ func (r *Run) writeMetrics(result refresh.Result, err error) {
 		total.add("FallbackActive", "Count", h.FallbackActive)
 	}
 	total.add("Notices", "Count", result.Health.Notices)
-	total.values["reissued"], total.values["deferred"] = result.Counts.Reissued, result.Counts.Deferred
+	total.values["reused"], total.values["deferred"] = result.Counts.Reused, result.Counts.Deferred
 	r.write(total, "")
 	r.writeAttempts(r.attempts, "")
 	if r.reporter.cfg.ByProvider {
@@ -184,7 +187,7 @@ func (r *Run) write(l *line, provider string) {
 	}
 	raw, err := json.Marshal(l.values)
 	if err != nil { // numbers and texts only: cannot happen
-		r.tell(slog.LevelError, "metrics", slog.String("error", err.Error()))
+		r.line(slog.LevelError, "metrics", slog.String("error", err.Error()))
 		return
 	}
 	_, _ = r.reporter.out.Write(append(raw, '\n'))

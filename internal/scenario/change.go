@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
-	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
@@ -42,7 +42,6 @@ func changes() map[string]changer {
 		"backdate":        byWords(2, changeBackdate),
 		"write":           changeWrite,
 		"overwrite":       byWords(2, changeOverwrite),
-		"describe":        changeDescribe,
 		"drop":            byWords(2, changeDropParameter),
 		"lag":             byWords(1, changeLag),
 		"aws-fault":       byWords(3, changeAWSFault),
@@ -438,14 +437,14 @@ func changeBackdate(p *player, args []string) error {
 	return p.w.AWS.BackdateSecret(SecretPrefix+args[0], p.w.Now().Add(-age))
 }
 
-func kindOf(name string) (refresh.Kind, error) {
+func kindOf(name string) (store.Kind, error) {
 	switch name {
 	case "token":
-		return refresh.KindToken, nil
+		return store.KindToken, nil
 	case "account":
-		return refresh.KindAccount, nil
+		return store.KindAccount, nil
 	case "failure":
-		return refresh.KindFailure, nil
+		return store.KindFailure, nil
 	}
 	return "", fmt.Errorf("%q is no kind of parameter: token, account or failure", name)
 }
@@ -471,17 +470,7 @@ func changeWrite(p *player, rest string) error {
 
 // changeOverwrite: overwrite CONNECTION VALUE: a person puts another value into the token's parameter and leaves the rest.
 func changeOverwrite(p *player, args []string) error {
-	_, err := p.w.AWS.ChangeParameter(ParameterName(args[0], refresh.KindToken), args[1])
-	return err
-}
-
-// changeDescribe: describe CONNECTION DESCRIPTION: the record is replaced.
-func changeDescribe(p *player, rest string) error {
-	connection, text, _ := strings.Cut(rest, " ")
-	if text == "" {
-		return errors.New("wants: describe CONNECTION DESCRIPTION")
-	}
-	_, err := p.w.AWS.SetParameterDescription(ParameterName(connection, refresh.KindToken), strings.TrimSpace(text))
+	_, err := p.w.AWS.ChangeParameter(ParameterName(args[0], store.KindToken), args[1])
 	return err
 }
 

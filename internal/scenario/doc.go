@@ -23,11 +23,11 @@
 //	many N PROVIDER PREFIX                        N of them: prefix1, prefix2, …
 //	secret CONNECTION [LABEL] TEXT                a new version of the secret, whatever the text; LABEL is BACKUP or CANDIDATE
 //	binary | valueless CONNECTION                 a secret with SecretBinary; one that was created without a value
-//	stage CONNECTION LABEL vN|none                moves a label
+//	stage CONNECTION STAGE vN|none                moves a label
 //	tag CONNECTION k=v, untag CONNECTION k, backdate CONNECTION AGE
 //	delete-secret | drop-secret | restore-secret CONNECTION
 //	write CONNECTION KIND TYPE VALUE [RECORD]     a parameter by hand; KIND is token, account or failure
-//	overwrite CONNECTION VALUE, describe CONNECTION RECORD, drop CONNECTION KIND
+//	overwrite CONNECTION VALUE, drop CONNECTION KIND
 //
 //	provider NAME PROFILE HOST                    one more provider; hotmart, kiwify and generic are there
 //	client PROVIDER CLIENT [scopes= account= lifetime= limit=CALLS/WINDOW]
@@ -56,7 +56,7 @@
 // A condition is field=value, field!=value, field~part, field!~part, field>=value or field<=value. A field that does not exist is an error.
 //
 //	counts refreshed=1 …                          counts that are not named are 0
-//	refreshed|fresh|reissued|failed|deferred|plan CONNECTION conditions
+//	refreshed|fresh|reused|failed|deferred|plan CONNECTION conditions
 //	orphaned CONNECTION…, order plan|failed|deferred|asked CONNECTION…, capacity conditions, health conditions
 //	result JSON                                   the whole result
 //	report conditions                             of a check: status, endpoints, attention, total, and counts, which are 0 when not named

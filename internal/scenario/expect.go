@@ -12,6 +12,7 @@ import (
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
 	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/store"
 )
 
 // expectation checks one line; args are its words.
@@ -24,7 +25,7 @@ func expectations() map[string]expectation {
 		"counts":    ofRun(wantCounts),
 		"refreshed": ofRun(entry(func(r refresh.Result) []refresh.Refreshed { return r.Refreshed })),
 		"fresh":     ofRun(entry(func(r refresh.Result) []refresh.Kept { return r.Fresh })),
-		"reissued":  ofRun(entry(func(r refresh.Result) []refresh.Kept { return r.Reissued })),
+		"reused":    ofRun(entry(func(r refresh.Result) []refresh.Kept { return r.Reused })),
 		"failed":    ofRun(entry(func(r refresh.Result) []refresh.Failed { return r.Failed })),
 		"deferred":  ofRun(entry(func(r refresh.Result) []refresh.Deferred { return r.Deferred })),
 		"plan":      ofRun(entry(func(r refresh.Result) []refresh.Planned { return r.Plan })),
@@ -43,9 +44,9 @@ func expectations() map[string]expectation {
 		"read":      ofRun(wantRead),
 		"took":      ofRun(wantTook),
 		"cost":      wantCost,
-		"token":     parameter(refresh.KindToken),
-		"account":   parameter(refresh.KindAccount),
-		"failure":   parameter(refresh.KindFailure),
+		"token":     parameter(store.KindToken),
+		"account":   parameter(store.KindAccount),
+		"failure":   parameter(store.KindFailure),
 		"none":      wantNone,
 		"minted":    wantMinted,
 	}
@@ -143,7 +144,7 @@ func (p *player) explain() string {
 	for _, x := range few(r.Refreshed) {
 		fmt.Fprintf(&b, "\n\trefreshed %s %s version %d", x.Connection, x.Stage, x.Version)
 	}
-	for _, x := range few(slices.Concat(r.Fresh, r.Reissued)) {
+	for _, x := range few(slices.Concat(r.Fresh, r.Reused)) {
 		fmt.Fprintf(&b, "\n\tkept %s: %s", x.Connection, p.w.plain(x.Reason))
 	}
 	for _, x := range few(r.Failed) {
@@ -218,7 +219,7 @@ func wantOrder(p *player, args []string) error {
 		}
 	case "asked":
 		for _, ev := range p.last.Events {
-			if ev.Kind == refresh.EventAttempt {
+			if ev.Kind == refresh.EventRequest {
 				got = append(got, ev.Connection)
 			}
 		}
@@ -376,7 +377,8 @@ func wantAWS(p *player, args []string) error {
 // operations are those that the refresher has any use for.
 func operations() []awstest.Op {
 	return []awstest.Op{
-		awstest.PutParameter, awstest.GetParameter, awstest.GetParameters, awstest.DescribeParameters, awstest.DeleteParameters,
+		awstest.PutParameter, awstest.GetParameter, awstest.GetParameters, awstest.DeleteParameters,
+		awstest.Scan, awstest.BatchGetItem, awstest.UpdateItem, awstest.DeleteItem,
 		awstest.ListSecrets, awstest.DescribeSecret, awstest.GetSecretValue, awstest.BatchGetSecretValue,
 	}
 }
@@ -428,7 +430,7 @@ func wantCost(p *player, args []string) error {
 }
 
 // parameter is an expectation of what is published for a connection.
-func parameter(kind refresh.Kind) expectation {
+func parameter(kind store.Kind) expectation {
 	return func(p *player, args []string) error {
 		head, want, err := subject(args)
 		if err != nil {
@@ -454,7 +456,7 @@ func wantNone(p *player, args []string) error {
 	default:
 		return fmt.Errorf("%q is no kind of thing", args[0])
 	}
-	kind := map[string]refresh.Kind{"token": refresh.KindToken, "account": refresh.KindAccount, "failure": refresh.KindFailure}[args[0]]
+	kind := map[string]store.Kind{"token": store.KindToken, "account": store.KindAccount, "failure": store.KindFailure}[args[0]]
 	if !p.w.heardOf(args[1]) {
 		return fmt.Errorf("there never was a connection %q", args[1])
 	}
@@ -481,8 +483,8 @@ func (p *player) noEvent(kind refresh.EventKind) error {
 
 func kinds() []refresh.EventKind {
 	return []refresh.EventKind{
-		refresh.EventAttempt, refresh.EventRefreshed, refresh.EventReissued, refresh.EventFailed, refresh.EventFallback, refresh.EventRejected,
-		refresh.EventNotice, refresh.EventUnrecorded, refresh.EventOrphanGone, refresh.EventEndpoint, refresh.EventStoreRefuse,
+		refresh.EventRequest, refresh.EventRefreshed, refresh.EventReused, refresh.EventFailed, refresh.EventFallback, refresh.EventRejected,
+		refresh.EventNotice, refresh.EventUnrecorded, refresh.EventOrphanGone, refresh.EventEndpoint, refresh.EventUnwritable, refresh.EventUnverified, refresh.EventDiscovery,
 	}
 }
 

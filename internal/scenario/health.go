@@ -46,14 +46,14 @@ func (w *World) health(ctx context.Context, event string, observe func(probe.Eve
 		return probe.Report{}, err
 	}
 	checker, err := probe.New(probe.Config{
-		Secrets: w.secrets.Reader(), Parameters: w.params.Reader(), Asker: client, Catalogue: w.catalogue,
+		Secrets: w.secrets, States: w.states, Prober: client, Catalogue: w.catalogue,
 		SecretPrefix: SecretPrefix, Region: awstest.Region, AllowLoopback: s.AllowLoopback,
-		Period: s.Period, ReaderCache: s.ReaderCache, TokenTimeout: s.TokenTimeout, Observe: observe,
+		Period: s.Period, ReaderCache: s.ReaderCache, TokenTimeout: s.TokenTimeout,
 	})
 	if err != nil {
 		return probe.Report{}, err
 	}
-	return checker.Run(ctx, call)
+	return checker.Run(ctx, call, probe.Invocation{Observe: observe})
 }
 
 // emitHealth writes down what the healthcheck let out.

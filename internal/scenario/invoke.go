@@ -13,7 +13,7 @@ import (
 	"github.com/chaveiro/chaveiro/internal/awstest"
 	"github.com/chaveiro/chaveiro/internal/probe"
 	"github.com/chaveiro/chaveiro/internal/refresh"
-	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
@@ -33,18 +33,10 @@ type Invocation struct {
 	before map[string]publication // what was published
 }
 
+// publication is a token that readers can get.
 type publication struct {
-	value  oauth.Secret
-	record string
-}
-
-// expires is when the token ends, as far as its record tells.
-func (p publication) expires() time.Time {
-	rec, err := renew.ParseRecord(p.record)
-	if err != nil {
-		return time.Time{}
-	}
-	return rec.ExpiresAt
+	value   oauth.Secret
+	expires time.Time // as the state table says; zero when it says nothing
 }
 
 // Writes is the number of PutParameter calls.
@@ -78,15 +70,15 @@ func (w *World) invoke(ctx context.Context, event string, in *Invocation) (refre
 		return refresh.Result{}, err
 	}
 	var mu sync.Mutex
-	r, err := w.refresher(func(ev refresh.Event) {
-		mu.Lock()
-		defer mu.Unlock()
-		in.Events = append(in.Events, ev)
-	})
+	r, err := w.refresher()
 	if err != nil {
 		return refresh.Result{}, err
 	}
-	return r.Run(ctx, call)
+	return r.Run(ctx, call, refresh.Invocation{RequestID: w.requestID(), Observe: func(ev refresh.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		in.Events = append(in.Events, ev)
+	}})
 }
 
 func (in *Invocation) count(w *World, calls map[string]int, ops map[awstest.Op]awstest.Counter) {
@@ -122,6 +114,14 @@ func (in *Invocation) total() int {
 
 func (in *Invocation) broken(format string, args ...any) {
 	in.Broken = append(in.Broken, fmt.Sprintf(format, args...))
+}
+
+// requestID is a new one for each run.
+func (w *World) requestID() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.requests++
+	return fmt.Sprint("run-", w.requests)
 }
 
 // enter notes that a run begins, and returns what tells whether another was under way at any time since.
@@ -172,32 +172,43 @@ func (in *Invocation) checkPace(w *World) {
 func (w *World) published() map[string]publication {
 	all := map[string]publication{}
 	for _, name := range w.AWS.ParameterNames() {
-		connection, ok := strings.CutSuffix(strings.TrimPrefix(name, ParameterPrefix+"/"), "/"+string(refresh.KindToken))
+		connection, ok := strings.CutSuffix(strings.TrimPrefix(name, ParameterPrefix+"/"), "/"+string(store.KindToken))
 		if !ok {
 			continue
 		}
 		p, _ := w.AWS.Parameter(name)
-		all[connection] = publication{value: p.Value, record: p.Description}
+		all[connection] = publication{value: p.Value}
 	}
+	w.addExpiries(all)
 	return all
+}
+
+// addExpiries fills in what the state table knows.
+func (w *World) addExpiries(all map[string]publication) {
+	for connection, p := range all {
+		if t := w.State(connection).Token; t != nil {
+			p.expires = t.ExpiresAt
+			all[connection] = p
+		}
+	}
 }
 
 // checkPublished: what a run calls refreshed is what readers get, with a record that speaks of it.
 func (in *Invocation) checkPublished(w *World) {
 	for _, r := range in.Result.Refreshed {
-		p, ok := w.AWS.Parameter(ParameterName(r.Connection, refresh.KindToken))
-		rec, err := renew.ParseRecord(p.Description)
+		p, ok := w.AWS.Parameter(ParameterName(r.Connection, store.KindToken))
+		t := w.State(r.Connection).Token
 		switch name, text := w.Token(r.Connection); {
-		case !ok || err != nil:
-			in.broken("%s is refreshed, but there is no parameter with a readable record", r.Connection)
-		case p.Type != "SecureString" || p.KeyID != "alias/aws/ssm" || len(p.Description) > renew.MaxRecord:
-			in.broken("%s was written as %s with key %s and a record of %d characters", r.Connection, p.Type, p.KeyID, len(p.Description))
-		case rec.TokenID != oauth.NewSecret(text).Fingerprint():
-			in.broken("%s: the record speaks of another token than %s", r.Connection, name)
-		case p.Version != r.Version || rec.Seq != p.Version && p.Version == r.Version:
-			in.broken("%s: version %d in the result, %d published, %d in its record", r.Connection, r.Version, p.Version, rec.Seq)
-		case !rec.ExpiresAt.Equal(r.ExpiresAt):
-			in.broken("%s: the result and the record name different ends", r.Connection)
+		case !ok || t == nil:
+			in.broken("%s is refreshed, but there is no parameter, or no state of it", r.Connection)
+		case p.Type != "SecureString" || !strings.Contains(p.Description, r.Connection):
+			in.broken("%s was written as %s with the description %q", r.Connection, p.Type, p.Description)
+		case t.TokenID != oauth.NewSecret(text).Fingerprint():
+			in.broken("%s: the state describes another token than %s", r.Connection, name)
+		case p.Version != r.Version || t.Version != p.Version:
+			in.broken("%s: version %d in the result, %d published, %d in the state", r.Connection, r.Version, p.Version, t.Version)
+		case !t.ExpiresAt.Equal(r.ExpiresAt):
+			in.broken("%s: the result and the state name different expiries", r.Connection)
 		}
 	}
 }
@@ -209,7 +220,7 @@ func (in *Invocation) checkLost(w *World) {
 		was := in.before[connection]
 		now, there := after[connection]
 		switch {
-		case !there && in.Began.Before(was.expires().Add(24*time.Hour)):
+		case !there && in.Began.Before(was.expires.Add(24*time.Hour)):
 			in.broken("%s: the published token is gone", connection)
 		case there && !now.value.Equal(was.value):
 			if name, _ := w.Token(connection); name == "?" {
@@ -229,7 +240,7 @@ func (in *Invocation) checkBooks() {
 	for _, x := range r.Refreshed {
 		places[x.Connection]++
 	}
-	for _, x := range slices.Concat(r.Fresh, r.Reissued) {
+	for _, x := range slices.Concat(r.Fresh, r.Reused) {
 		places[x.Connection]++
 	}
 	for _, x := range r.Failed {
@@ -247,7 +258,7 @@ func (in *Invocation) checkBooks() {
 		}
 	}
 	c := r.Counts
-	if sum := c.Refreshed + c.Fresh + c.Reissued + c.Failed + c.Deferred + c.Paused; sum > r.Connections || sum+c.Orphaned < r.Connections {
+	if sum := c.Refreshed + c.Fresh + c.Reused + c.Failed + c.Deferred + c.Paused; sum > r.Connections || sum+c.Orphaned < r.Connections {
 		in.broken("the result accounts for %d of %d connections", sum, r.Connections)
 	}
 }

@@ -42,7 +42,7 @@ func TestMistakesInAScenario(t *testing.T) {
 		"none of an event that cannot be":    {why + world + "-- 1. x --\nrun\nnone event fallbakc\n", `there is no kind of event "fallbakc"`},
 		"an event that did not happen":       {why + world + "-- 1. x --\nrun\nevent fallback\n", "x.txtar:7: event: there was no such event"},
 		"a notice that nobody wants":         {why + world + "-- 1. x --\nbackdate kiwify/main 4000h\nrun\ncounts connections=1 refreshed=1\n", "x.txtar:5: unwanted event notice credential_old kiwify/main"},
-		"an error that nobody wants":         {why + world + "-- 1. x --\naws-fault ListSecrets * AccessDenied\nrun\ncounts connections=0\n", "x.txtar:5: the run failed"},
+		"an error that nobody wants":         {why + world + "-- 1. x --\naws-fault Scan * AccessDenied\nrun\ncounts connections=0\n", "x.txtar:5: the run failed"},
 		"an error that does not come":        {why + world + "-- 1. x --\nrun\nerror \"x\"\n", "x.txtar:7: error: the run did not fail"},
 		"calls of a provider that is not":    {why + world + "-- 1. x --\nrun\ncalls kiwifi=1\n", `there is no provider "kiwifi"`},
 		"calls that are not named are 0":     {why + world + "-- 1. x --\nrun\ncalls hotmart=0\n", "kiwify got 1 calls, want 0"},
@@ -74,8 +74,8 @@ func TestMistakesInAScenario(t *testing.T) {
 func TestPromisesOfEveryRun(t *testing.T) {
 	const world = why + "-- world --\nconnect kiwify/main kiwify k\n-- 1. a token --\nrun\ncounts connections=1 refreshed=1\n-- 2. x --\nadvance 1h\n"
 	for name, c := range map[string]struct{ lines, want string }{
-		"a published token that vanishes": {"after DescribeParameters * drop kiwify/main token\nrun\n", "kiwify/main: the published token is gone"},
-		"a token that is no provider's":   {"after DescribeParameters * overwrite kiwify/main by-hand\nrun\n", "what is published now is no token of a provider"},
+		"a published token that vanishes": {"after GetParameters * drop kiwify/main token\nrun\n", "kiwify/main: the published token is gone"},
+		"a token that is no provider's":   {"after GetParameters * overwrite kiwify/main by-hand\nrun\n", "what is published now is no token of a provider"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

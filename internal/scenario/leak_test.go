@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
@@ -79,7 +80,7 @@ func TestLeaksOfARun(t *testing.T) {
 			"an event":                func(in *Invocation) { in.Events = []refresh.Event{{Message: "x " + token[:40]}} },
 			"details of a notice":     func(in *Invocation) { in.Events = []refresh.Event{{Details: []string{"was " + secret}}} },
 			"the function's error": func(in *Invocation) {
-				in.Err = fmt.Errorf("post: %w", &url.Error{Op: "Post", URL: "https://x/?client_secret=" + url.QueryEscape(secret), Err: refresh.ErrUnavailable})
+				in.Err = fmt.Errorf("post: %w", &url.Error{Op: "Post", URL: "https://x/?client_secret=" + url.QueryEscape(secret), Err: store.ErrUnavailable})
 			},
 		} {
 			var leaky Invocation
@@ -90,7 +91,7 @@ func TestLeaksOfARun(t *testing.T) {
 				t.Errorf("%s: not found", name)
 			}
 		}
-		if _, err := w.AWS.SetParameterDescription(ParameterName("hotmart/loja-a", refresh.KindToken), "token "+token); err != nil {
+		if _, err := w.AWS.SetParameterDescription(ParameterName("hotmart/loja-a", store.KindToken), "token "+token); err != nil {
 			t.Fatal(err)
 		}
 		if len(Leaks(w.Canaries(), w.Emitted())) == 0 {

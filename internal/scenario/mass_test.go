@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
@@ -82,8 +83,8 @@ func TestThousandTenants(t *testing.T) {
 	})
 }
 
-// TestManyTenantsAllRefused: 300 new tenants whose pairs are all refused, with one write in two seconds. A run asks no more of them than it can write
-// down, so that the next does not ask the same again.
+// TestManyTenantsAllRefused: 300 new tenants whose client credentials are all refused, with one write in two seconds. Their failures are in the state
+// table after the first run; the parameters refresh_failure follow at the pace of the writes.
 func TestManyTenantsAllRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -96,21 +97,24 @@ func TestManyTenantsAllRefused(t *testing.T) {
 		for i := range tenants {
 			w.Provider("kiwify").Remove(w.ClientID("t-" + itoa(i+1)))
 		}
-		asked := 0
-		for range 2 {
+		for n := range 4 {
 			in := mustRun(t, w)
 			c := in.Result.Counts
-			if in.Writes() != in.Calls["kiwify"] || in.Calls["kiwify"] > 135 || in.Calls["kiwify"] < 100 {
-				t.Errorf("%d calls, %d failures written, %+v", in.Calls["kiwify"], in.Writes(), c)
+			if c.Failed != tenants || n == 0 && in.Calls["kiwify"] != tenants {
+				t.Errorf("run %d: %d calls, %+v", n, in.Calls["kiwify"], c)
 			}
-			if c.Failed+c.Deferred != tenants {
-				t.Errorf("the counts do not add up: %+v", c)
+			if most := int(0.5 * in.Took.Seconds()); in.Writes() > most+1 {
+				t.Errorf("run %d: %d writes in %s", n, in.Writes(), in.Took)
 			}
-			asked += in.Calls["kiwify"]
+			if f := w.State("t/300").Failure; f == nil || f.Code != "invalid_client" {
+				t.Errorf("run %d: the failure is not in the state table: %+v", n, f)
+			}
 			w.Advance(5*time.Minute - in.Took)
 		}
-		if asked > tenants {
-			t.Errorf("%d calls for %d tenants", asked, tenants)
+		for i := range tenants {
+			if _, ok := w.AWS.Parameter(ParameterName("t/"+itoa(i+1), store.KindFailure)); !ok {
+				t.Fatalf("t/%d has no refresh_failure", i+1)
+			}
 		}
 	})
 }

@@ -106,11 +106,11 @@ func (p *player) finish(at string) {
 	}
 	for _, ev := range in.Events {
 		switch ev.Kind {
-		case refresh.EventNotice, refresh.EventEndpoint, refresh.EventStoreRefuse, refresh.EventUnrecorded, refresh.EventOrphanGone, refresh.EventFallback:
+		case refresh.EventNotice, refresh.EventEndpoint, refresh.EventUnwritable, refresh.EventUnrecorded, refresh.EventUnverified, refresh.EventDiscovery, refresh.EventOrphanGone, refresh.EventFallback:
 			if p.excused[about(ev)] == 0 {
 				p.fail(fmt.Errorf("%s: unwanted event %s: %s %s", at, about(ev), p.w.plain(ev.Message), p.w.plain(ev.Reason)))
 			}
-		case refresh.EventAttempt, refresh.EventRefreshed, refresh.EventReissued, refresh.EventFailed, refresh.EventRejected:
+		case refresh.EventRequest, refresh.EventRefreshed, refresh.EventReused, refresh.EventFailed, refresh.EventRejected:
 		}
 	}
 }

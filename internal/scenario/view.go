@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/chaveiro/chaveiro/internal/refresh"
-	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
+	"github.com/chaveiro/chaveiro/internal/store"
 )
 
 // view is a thing as conditions see it: every field that it can have, as text, with instants as T+….
@@ -90,25 +90,65 @@ func (w *World) plain(text string) string {
 	})
 }
 
-// parameterView is a parameter with the fields of its record. Its value is shown unless it is a token, which is named.
-func (w *World) parameterView(connection string, kind refresh.Kind) (view, bool) {
+// tokenView is what the state table says of a token, with the names of its attributes.
+func (w *World) tokenView(s lifecycle.State) view {
+	t := s.Token
+	if t == nil {
+		return view{}
+	}
+	return w.viewOf(struct {
+		Provider   string    `json:"provider"`
+		Endpoint   string    `json:"endpoint"`
+		IssuedAt   time.Time `json:"issued_at"`
+		ExpiresAt  time.Time `json:"expires_at"`
+		RenewAt    time.Time `json:"renew_at"`
+		Scope      string    `json:"scope"`
+		JTI        string    `json:"jti"`
+		Account    string    `json:"account"`
+		TokenID    string    `json:"token_id"`
+		Shape      string    `json:"shape"`
+		Credential string    `json:"credential"`
+		Stage      string    `json:"stage"`
+		Since      time.Time `json:"since"`
+		Current    string    `json:"current"`
+	}{t.Provider, t.Endpoint, t.IssuedAt, t.ExpiresAt, t.RenewAt, t.Scope, t.JTI, t.Account, t.TokenID, t.Shape, t.Credential, t.Stage, t.Since, s.Current})
+}
+
+// failureView is what the state table says of a failure, with the names of its attributes.
+func (w *World) failureView(f *lifecycle.Failure) view {
+	if f == nil {
+		return view{}
+	}
+	return w.viewOf(struct {
+		Class      lifecycle.Class `json:"class"`
+		Code       string          `json:"code"`
+		Provider   string          `json:"provider"`
+		Endpoint   string          `json:"endpoint"`
+		HTTPStatus int             `json:"http_status"`
+		Attempts   int             `json:"attempts"`
+		FirstAt    time.Time       `json:"first_at"`
+		LastAt     time.Time       `json:"last_at"`
+		NextAt     time.Time       `json:"next_at"`
+		RetryAt    time.Time       `json:"retry_at"`
+		Current    string          `json:"current"`
+	}{f.Class, f.Code, f.Provider, f.Endpoint, f.HTTPStatus, f.Attempts, f.FirstAt, f.LastAt, f.NextAt, f.RetryAt, f.Current})
+}
+
+// parameterView is a parameter with what the state table says of it. Its value is shown unless it is a token, which is named.
+func (w *World) parameterView(connection string, kind store.Kind) (view, bool) {
 	p, ok := w.AWS.Parameter(ParameterName(connection, kind))
 	if !ok {
 		return nil, false
 	}
 	out := view{}
 	switch kind {
-	case refresh.KindToken:
-		if rec, err := renew.ParseRecord(p.Description); err == nil {
-			out = w.viewOf(rec)
-		}
+	case store.KindToken:
+		out = w.tokenView(w.State(connection))
 		out["is"], _ = w.Token(connection)
-	case refresh.KindFailure:
-		if rec, err := renew.ParseFailure(p.Description); err == nil {
-			out = w.viewOf(rec)
-		}
+	case store.KindFailure:
+		out = w.failureView(w.State(connection).Failure)
 		out["text"] = w.plain(p.Value.Reveal())
-	case refresh.KindAccount:
+	case store.KindAccount:
 		out["text"] = p.Value.Reveal()
 	}
 	out["version"], out["type"], out["tier"], out["key"] = strconv.FormatInt(p.Version, 10), p.Type, p.Tier, p.KeyID

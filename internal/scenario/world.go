@@ -14,10 +14,13 @@ import (
 	"time"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/dynamostate"
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/internal/provider"
 	"github.com/chaveiro/chaveiro/internal/refresh"
 	"github.com/chaveiro/chaveiro/internal/smsecret"
 	"github.com/chaveiro/chaveiro/internal/ssmstore"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
@@ -52,6 +55,7 @@ type World struct {
 	network   oauthtest.Network
 	secrets   *smsecret.Store
 	params    *ssmstore.Store
+	states    *dynamostate.Store
 
 	now  func() time.Time
 	told []func(Invocation)
@@ -67,6 +71,7 @@ type World struct {
 	out      strings.Builder               // what came out of all runs
 	running  int                           // runs under way
 	entered  int                           // runs ever
+	requests int                           // request ids given out
 }
 
 // New makes an empty World with the three providers hotmart, kiwify and generic. All secrets follow from seed, so that no two scenarios
@@ -78,10 +83,11 @@ func New(seed string) (*World, error) {
 		canaries: map[string]string{}, heard: map[string]bool{}, removed: map[string][]oauthtest.Client{},
 	}
 	w.start = w.now().UTC()
-	var faults [3]error
+	var faults [4]error
 	w.catalogue, faults[0] = provider.Load()
 	w.secrets, faults[1] = smsecret.New(smsecret.Config{Client: w.AWS.SecretsManager(), Prefix: SecretPrefix})
-	w.params, faults[2] = ssmstore.New(ssmstore.Config{Client: w.AWS.SSM(), Prefix: ParameterPrefix, KMSKeyID: "alias/aws/ssm"})
+	w.params, faults[2] = ssmstore.New(ssmstore.Config{Client: w.AWS.SSM(), Prefix: ParameterPrefix})
+	w.states, faults[3] = dynamostate.New(dynamostate.Config{Client: w.AWS.DynamoDB(), Table: awstest.StateTable})
 	if err := errors.Join(faults[:]...); err != nil {
 		return nil, fmt.Errorf("make a world: %w", err)
 	}
@@ -248,14 +254,14 @@ func (w *World) Connect(connection, providerName, client, document string) error
 }
 
 // ParameterName is the full name of one of a connection's parameters.
-func ParameterName(connection string, kind refresh.Kind) string {
+func ParameterName(connection string, kind store.Kind) string {
 	return ParameterPrefix + "/" + connection + "/" + string(kind)
 }
 
 // Token returns the name of the token that is published for a connection, client/number, and its text; "" when there is none, and "?"
 // for one that no provider handed out.
 func (w *World) Token(connection string) (name, text string) {
-	p, ok := w.AWS.Parameter(ParameterName(connection, refresh.KindToken))
+	p, ok := w.AWS.Parameter(ParameterName(connection, store.KindToken))
 	if !ok {
 		return "", ""
 	}
@@ -284,6 +290,13 @@ func (w *World) TokenCalls() map[string]int {
 	return calls
 }
 
+// State is the item of a connection; the zero State, but for its ID, when there is none.
+func (w *World) State(connection string) lifecycle.State {
+	s := dynamostate.Decode(w.AWS.SDKItem(connection))
+	s.ID = connection
+	return s
+}
+
 // Now is the World's time.
 func (w *World) Now() time.Time { return w.now().UTC() }
 
@@ -293,7 +306,7 @@ func (w *World) Advance(d time.Duration) { <-time.After(d) }
 // Since is how long ago the World began: what T+… in a scenario counts from.
 func (w *World) Since(t time.Time) time.Duration { return t.Sub(w.start) }
 
-func (w *World) refresher(observe func(refresh.Event)) (*refresh.Refresher, error) {
+func (w *World) refresher() (*refresh.Refresher, error) {
 	s := w.Settings
 	client, err := oauth.New(oauth.Config{
 		Timeout: s.TokenTimeout, AllowLoopback: s.AllowLoopback, Transport: listener{w},
@@ -303,9 +316,10 @@ func (w *World) refresher(observe func(refresh.Event)) (*refresh.Refresher, erro
 		return nil, err
 	}
 	return refresh.New(refresh.Config{
-		Secrets: w.secrets, Parameters: w.params, Exchanger: client, Catalogue: w.catalogue, SecretPrefix: SecretPrefix, Region: awstest.Region,
+		Leases: w.states, States: w.states, Secrets: w.secrets, Parameters: w.params, Requester: client, Catalogue: w.catalogue,
+		SecretPrefix: SecretPrefix, Region: awstest.Region,
 		AllowLoopback: s.AllowLoopback, Period: s.Period, ReaderCache: s.ReaderCache, TokenTimeout: s.TokenTimeout,
-		MaxConcurrency: s.MaxConcurrency, MaxWritesPerSecond: s.MaxWritesPerSecond, Observe: observe,
+		MaxConcurrency: s.MaxConcurrency, MaxWritesPerSecond: s.MaxWritesPerSecond,
 	})
 }
 

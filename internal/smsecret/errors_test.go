@@ -16,18 +16,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/store"
 )
 
-// canary is a secret that must not be in anything that this package says.
+// canary is a secret that must not be in any error of this package.
 const canary = "canary+secret/value&=0123456789"
 
-// wire answers every request of the real SDK client with what it returns.
+// wire returns the response to every request of the real SDK client.
 type wire func(r *http.Request) (*http.Response, error)
 
 func (f wire) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func answering(status int, body string) wire {
+func responding(status int, body string) wire {
 	return func(r *http.Request) (*http.Response, error) {
 		return &http.Response{
 			StatusCode: status, Status: http.StatusText(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
@@ -37,7 +37,7 @@ func answering(status int, body string) wire {
 }
 
 func refusing(code, message string) wire {
-	return answering(http.StatusBadRequest, encoded(map[string]string{"__type": code, "message": message}))
+	return responding(http.StatusBadRequest, encoded(map[string]string{"__type": code, "message": message}))
 }
 
 func encoded(v any) string {
@@ -48,16 +48,16 @@ func encoded(v any) string {
 	return string(body)
 }
 
-// perOperation answers each operation by its name.
-func perOperation(answers map[string]wire, calls *[]string) wire {
+// perOperation returns a response for each operation by its name.
+func perOperation(responses map[string]wire, calls *[]string) wire {
 	return func(r *http.Request) (*http.Response, error) {
 		op := strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "secretsmanager.")
 		*calls = append(*calls, op)
-		answer, ok := answers[op]
+		respond, ok := responses[op]
 		if !ok {
 			return nil, errors.New("unexpected " + op)
 		}
-		return answer(r)
+		return respond(r)
 	}
 }
 
@@ -78,10 +78,11 @@ func over(t *testing.T, rt http.RoundTripper) *Store {
 	return s
 }
 
-// sentinels are all that a failure may wrap, so that a test can ask for exactly one.
+// sentinels are all that a failure may wrap, so that a test can require exactly one.
 var sentinels = []error{
-	refresh.ErrNotFound, refresh.ErrAccessDenied, refresh.ErrUndecryptable, refresh.ErrUnavailable, refresh.ErrThrottled,
-	refresh.ErrStoreRefuses, refresh.ErrTypeConflict, refresh.ErrRefusesValue,
+	store.ErrNotFound, store.ErrDeleted, store.ErrAccessDenied, store.ErrUndecryptable, store.ErrUnavailable, store.ErrThrottled,
+	store.ErrUnwritable, store.ErrTypeConflict, store.ErrInvalidWrite, store.ErrStageMismatch, store.ErrVersionExists, store.ErrStageMoved,
+	store.ErrLimitExceeded,
 }
 
 func wantOnly(t *testing.T, err, want error) {
@@ -92,7 +93,9 @@ func wantOnly(t *testing.T, err, want error) {
 		}
 	}
 	text := fmt.Sprintf("%v %+v %#v", err, err, err)
-	for _, form := range []string{canary, canary[:12], url.QueryEscape(canary), url.PathEscape(canary), base64.StdEncoding.EncodeToString([]byte(canary))} {
+	for _, form := range []string{
+		canary, canary[:12], url.QueryEscape(canary), url.PathEscape(canary), base64.StdEncoding.EncodeToString([]byte(canary)),
+	} {
 		if strings.Contains(text, form) {
 			t.Error("the error holds the secret's value")
 		}
@@ -106,29 +109,45 @@ func TestWhatEachCodeMeans(t *testing.T) {
 		code, message string
 		want          error
 	}{
-		"no such secret":                  {"ResourceNotFoundException", notThere, refresh.ErrNotFound},
-		"marked for deletion":             {"InvalidRequestException", "You can't perform this operation on the secret because it was marked for deletion.", refresh.ErrNotFound},
-		"marked deleted, in older words":  {"InvalidRequestException", "You tried to perform the operation on a secret that's currently marked deleted.", refresh.ErrNotFound},
-		"a state that is neither":         {"InvalidRequestException", "A parameter is not valid for the current state of the resource.", refresh.ErrUnavailable},
-		"a key that is to be deleted":     {"InvalidRequestException", "The KMS key arn:aws:kms:sa-east-1:1:key/2 is pending deletion.", refresh.ErrUndecryptable},
-		"IAM":                             {"AccessDeniedException", "User: arn:aws:sts::1:assumed-role/kms/x is not authorized to perform: secretsmanager:GetSecretValue on resource: oauth/kms-shop", refresh.ErrAccessDenied},
-		"KMS, in Secrets Manager's words": {"AccessDeniedException", "Access to KMS is not allowed", refresh.ErrUndecryptable},
-		"KMS, in IAM's words":             {"AccessDeniedException", "User: x is not authorized to perform: kms:Decrypt on resource: y", refresh.ErrUndecryptable},
-		"KMS, by its own code":            {"KMSAccessDeniedException", "no", refresh.ErrUndecryptable},
-		"a disabled key":                  {"KMSDisabledException", "no", refresh.ErrUndecryptable},
-		"the wrong key":                   {"DecryptionFailure", "Secrets Manager can't decrypt the protected secret text using the provided KMS key.", refresh.ErrUndecryptable},
-		"a trouble of KMS, not a refusal": {"KMSInternalException", "no", refresh.ErrUnavailable},
-		"throttled":                       {"ThrottlingException", "Rate exceeded", refresh.ErrUnavailable},
-		"a fault of the service":          {"InternalServiceError", "An error occurred on the server side.", refresh.ErrUnavailable},
-		"a session that ran out":          {"ExpiredTokenException", "The security token included in the request is expired", refresh.ErrUnavailable},
-		"a code that is not known":        {"SomethingNewException", "new", refresh.ErrUnavailable},
+		"no such secret": {"ResourceNotFoundException", notThere, store.ErrNotFound},
+		"marked for deletion": {
+			"InvalidRequestException", "You can't perform this operation on the secret because it was marked for deletion.", store.ErrDeleted,
+		},
+		"marked deleted, in older words": {
+			"InvalidRequestException", "You tried to perform the operation on a secret that's currently marked deleted.", store.ErrDeleted,
+		},
+		"a state that is neither": {
+			"InvalidRequestException", "A parameter is not valid for the current state of the resource.", store.ErrUnavailable,
+		},
+		"a key that is to be deleted": {
+			"InvalidRequestException", "The KMS key arn:aws:kms:sa-east-1:1:key/2 is pending deletion.", store.ErrUndecryptable,
+		},
+		"IAM": {
+			"AccessDeniedException",
+			"User: arn:aws:sts::1:assumed-role/kms/x is not authorized to perform: secretsmanager:GetSecretValue on resource: oauth/kms-shop",
+			store.ErrAccessDenied,
+		},
+		"KMS, in Secrets Manager's words": {"AccessDeniedException", "Access to KMS is not allowed", store.ErrUndecryptable},
+		"KMS, in IAM's words": {
+			"AccessDeniedException", "User: x is not authorized to perform: kms:Decrypt on resource: y", store.ErrUndecryptable,
+		},
+		"KMS, by its own code": {"KMSAccessDeniedException", "no", store.ErrUndecryptable},
+		"a disabled key":       {"KMSDisabledException", "no", store.ErrUndecryptable},
+		"the wrong key": {
+			"DecryptionFailure", "Secrets Manager can't decrypt the protected secret text using the provided KMS key.", store.ErrUndecryptable,
+		},
+		"a trouble of KMS, not a refusal": {"KMSInternalException", "no", store.ErrUnavailable},
+		"throttled":                       {"ThrottlingException", "Rate exceeded", store.ErrUnavailable},
+		"a fault of the service":          {"InternalServiceError", "An error occurred on the server side.", store.ErrUnavailable},
+		"a session that ran out":          {"ExpiredTokenException", "The security token included in the request is expired", store.ErrUnavailable},
+		"a code that is not known":        {"SomethingNewException", "new", store.ErrUnavailable},
 	}
 	for sentence, tt := range tests {
 		t.Run(sentence, func(t *testing.T) {
 			s := over(t, refusing(tt.code, tt.message))
 			doc, err := s.ReadVersion(t.Context(), "x", "v1")
 			wantOnly(t, err, tt.want)
-			if text := "GetSecretValue oauth/x: " + tt.code + ": " + tt.message; err == nil || err.Error() != text || doc != (refresh.Document{}) {
+			if text := "GetSecretValue oauth/x: " + tt.code + ": " + tt.message; err == nil || err.Error() != text || doc != (store.Document{}) {
 				t.Errorf("ReadVersion = %v, %v; want %s", doc, err, text)
 			}
 			_, err = s.Describe(t.Context(), "x")
@@ -143,21 +162,27 @@ func TestWhatEachErrorOfABatchMeans(t *testing.T) {
 		want          error
 		alone         bool // read again by itself
 	}{
-		"no such secret":         {"ResourceNotFoundException", notThere, refresh.ErrNotFound, false},
-		"no value":               {"ResourceNotFoundException", "Secrets Manager can't find the specified secret value for staging label: AWSCURRENT", nil, false},
-		"marked for deletion":    {"InvalidRequestException", "You can't perform this operation on the secret because it was marked for deletion.", refresh.ErrNotFound, false},
-		"IAM":                    {"AccessDeniedException", "User: x is not authorized to perform: secretsmanager:GetSecretValue", refresh.ErrAccessDenied, false},
-		"KMS":                    {"AccessDeniedException", "Access to KMS is not allowed", refresh.ErrUndecryptable, false},
-		"the wrong key":          {"DecryptionFailure", "can't decrypt", refresh.ErrUndecryptable, false},
-		"throttled":              {"ThrottlingException", "Rate exceeded", refresh.ErrUnavailable, true},
-		"an internal error":      {"InternalServiceError", "again", refresh.ErrUnavailable, true},
-		"an id it does not like": {"InvalidParameterException", "Invalid name.", refresh.ErrUnavailable, true},
+		"no such secret": {"ResourceNotFoundException", notThere, store.ErrNotFound, false},
+		"no value": {
+			"ResourceNotFoundException", "Secrets Manager can't find the specified secret value for staging label: AWSCURRENT", nil, false,
+		},
+		"marked for deletion": {
+			"InvalidRequestException", "You can't perform this operation on the secret because it was marked for deletion.", store.ErrDeleted, false,
+		},
+		"IAM": {
+			"AccessDeniedException", "User: x is not authorized to perform: secretsmanager:GetSecretValue", store.ErrAccessDenied, false,
+		},
+		"KMS":                    {"AccessDeniedException", "Access to KMS is not allowed", store.ErrUndecryptable, false},
+		"the wrong key":          {"DecryptionFailure", "can't decrypt", store.ErrUndecryptable, false},
+		"throttled":              {"ThrottlingException", "Rate exceeded", store.ErrUnavailable, true},
+		"an internal error":      {"InternalServiceError", "again", store.ErrUnavailable, true},
+		"an id it does not like": {"InvalidParameterException", "Invalid name.", store.ErrUnavailable, true},
 	}
 	for sentence, tt := range tests {
 		t.Run(sentence, func(t *testing.T) {
 			var calls []string
 			s := over(t, perOperation(map[string]wire{
-				"BatchGetSecretValue": answering(200, encoded(map[string]any{"Errors": []map[string]string{
+				"BatchGetSecretValue": responding(200, encoded(map[string]any{"Errors": []map[string]string{
 					{"SecretId": "oauth/x", "ErrorCode": tt.code, "Message": tt.message}}})),
 				"GetSecretValue": refusing(tt.code, tt.message),
 			}, &calls))
@@ -183,15 +208,15 @@ func TestWhatEachErrorOfABatchMeans(t *testing.T) {
 	}
 }
 
-func TestAnErrorOfABatchMaySpeakOfAnARN(t *testing.T) {
+func TestAnErrorOfABatchMayNameAnARN(t *testing.T) {
 	names := []string{"oauth/x", "oauth/x-abcdef", "oauth/y"}
 	tests := map[string]struct{ id, want string }{
-		"the name":                              {"oauth/x", "oauth/x"},
-		"the ARN":                               {"arn:aws:secretsmanager:sa-east-1:123456789012:secret:oauth/y-a1B2c3", "oauth/y"},
-		"the ARN of a name that has a hyphen":   {"arn:aws:secretsmanager:sa-east-1:123456789012:secret:oauth/x-abcdef-a1B2c3", "oauth/x-abcdef"},
-		"the ARN of one that was not asked for": {"arn:aws:secretsmanager:sa-east-1:123456789012:secret:oauth/z-a1B2c3", ""},
-		"an ARN without a name":                 {"arn:aws:secretsmanager:sa-east-1:123456789012:secret:", ""},
-		"nothing":                               {"", ""},
+		"the name":                            {"oauth/x", "oauth/x"},
+		"the ARN":                             {"arn:aws:secretsmanager:sa-east-1:123456789012:secret:oauth/y-a1B2c3", "oauth/y"},
+		"the ARN of a name that has a hyphen": {"arn:aws:secretsmanager:sa-east-1:123456789012:secret:oauth/x-abcdef-a1B2c3", "oauth/x-abcdef"},
+		"the ARN of a secret that was not requested": {"arn:aws:secretsmanager:sa-east-1:123456789012:secret:oauth/z-a1B2c3", ""},
+		"an ARN without a name":                      {"arn:aws:secretsmanager:sa-east-1:123456789012:secret:", ""},
+		"nothing":                                    {"", ""},
 	}
 	for sentence, tt := range tests {
 		t.Run(sentence, func(t *testing.T) {
@@ -209,7 +234,7 @@ func TestAMissingPermissionForTheBatchIsNamed(t *testing.T) {
 	}, &calls))
 	docs := s.ReadCurrent(t.Context(), []string{"x", "y"})
 	for i, c := range []string{"x", "y"} {
-		wantOnly(t, docs[i].Err, refresh.ErrUnavailable) // of no one secret
+		wantOnly(t, docs[i].Err, store.ErrUnavailable) // of no one secret
 		want := "BatchGetSecretValue oauth/" + c + ": AccessDeniedException: the role lacks the IAM action secretsmanager:BatchGetSecretValue"
 		if docs[i].Connection != c || !strings.HasPrefix(docs[i].Err.Error(), want) {
 			t.Errorf("document %d: %q, %v", i, docs[i].Connection, docs[i].Err)
@@ -226,7 +251,7 @@ func TestABatchThatIsRefusedForItsFormIsReadOneByOne(t *testing.T) {
 			var calls []string
 			s := over(t, perOperation(map[string]wire{
 				"BatchGetSecretValue": refusing(code, "Value at 'secretIdList' is not valid"),
-				"GetSecretValue":      answering(200, encoded(map[string]any{"Name": "ignored", "VersionId": "v1", "SecretString": "{}"})),
+				"GetSecretValue":      responding(200, encoded(map[string]any{"Name": "ignored", "VersionId": "v1", "SecretString": "{}"})),
 			}, &calls))
 			for _, d := range s.ReadCurrent(t.Context(), []string{"x", "y"}) {
 				if d.Err != nil || d.VersionID != "v1" || d.Value.Reveal() != "{}" {
@@ -240,14 +265,17 @@ func TestABatchThatIsRefusedForItsFormIsReadOneByOne(t *testing.T) {
 	}
 }
 
-func TestAnAnswerMayBePartialInAnyOrderAndStale(t *testing.T) {
+func TestAResponseMayBePartialInAnyOrderAndStale(t *testing.T) {
 	entry := func(name, version, stage string) map[string]any {
-		return map[string]any{"Name": name, "VersionId": version, "VersionStages": []string{stage}, "SecretString": "value of " + version, "CreatedDate": 1767322800}
+		return map[string]any{
+			"Name": name, "VersionId": version, "VersionStages": []string{stage}, "SecretString": "value of " + version, "CreatedDate": 1767322800,
+		}
 	}
 	var calls []string
 	s := over(t, perOperation(map[string]wire{
-		"BatchGetSecretValue": answering(200, encoded(map[string]any{"NextToken": "more", "SecretValues": []map[string]any{
-			entry("oauth/c", "c1", "AWSCURRENT"), entry("oauth/nobody-asked", "n1", "AWSCURRENT"), entry("oauth/b", "b0", "AWSPREVIOUS"), entry("oauth/a", "a1", "AWSCURRENT"),
+		"BatchGetSecretValue": responding(200, encoded(map[string]any{"NextToken": "more", "SecretValues": []map[string]any{
+			entry("oauth/c", "c1", "AWSCURRENT"), entry("oauth/not-requested", "n1", "AWSCURRENT"),
+			entry("oauth/b", "b0", "AWSPREVIOUS"), entry("oauth/a", "a1", "AWSCURRENT"),
 		}})),
 		"GetSecretValue": func(r *http.Request) (*http.Response, error) {
 			var in struct {
@@ -255,15 +283,16 @@ func TestAnAnswerMayBePartialInAnyOrderAndStale(t *testing.T) {
 				Stage string `json:"VersionStage"`
 			}
 			if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.Stage != "AWSCURRENT" {
-				return nil, fmt.Errorf("asked for stage %q: %w", in.Stage, err)
+				return nil, fmt.Errorf("requested stage %q: %w", in.Stage, err)
 			}
-			return answering(200, encoded(entry(in.ID, strings.TrimPrefix(in.ID, "oauth/")+"1", "AWSCURRENT")))(r)
+			return responding(200, encoded(entry(in.ID, strings.TrimPrefix(in.ID, "oauth/")+"1", "AWSCURRENT")))(r)
 		},
 	}, &calls))
 	docs := s.ReadCurrent(t.Context(), []string{"a", "b", "c", "d", "a"})
 	for i, c := range []string{"a", "b", "c", "d", "a"} {
 		d := docs[i]
-		if d.Connection != c || d.VersionID != c+"1" || d.Value.Reveal() != "value of "+c+"1" || d.Err != nil || d.Binary || d.Created.Unix() != 1767322800 {
+		isRequested := d.Connection == c && d.VersionID == c+"1" && d.Value.Reveal() == "value of "+c+"1" && d.Created.Unix() == 1767322800
+		if !isRequested || d.Err != nil || d.Binary {
 			t.Errorf("document %d: %+v", i, d)
 		}
 	}
@@ -273,21 +302,23 @@ func TestAnAnswerMayBePartialInAnyOrderAndStale(t *testing.T) {
 	}
 }
 
-func TestAnswersThatAreNotSecretsManagers(t *testing.T) {
+func TestResponsesThatAreNotSecretsManagers(t *testing.T) {
 	tests := map[string]struct {
 		wire wire
 		text string
 	}{
-		"a load balancer's 503":             {answering(503, "<html>"+canary+"</html>"), "HTTP 503: the answer cannot be read"},
-		"a 200 that is cut short":           {answering(200, `{"SecretString":"`+canary), "HTTP 200: the answer cannot be read"},
-		"a value that is not a string":      {answering(200, `{"SecretString":{"client_secret":"`+canary+`"}}`), "the answer cannot be read"},
-		"a binary value that is not base64": {answering(200, `{"SecretBinary":"`+canary+`"}`), "the answer cannot be read"},
-		"a connection that is refused":      {func(*http.Request) (*http.Response, error) { return nil, errors.New("connect: refused") }, "no connection: connect: refused"},
+		"a load balancer's 503":             {responding(503, "<html>"+canary+"</html>"), "HTTP 503: the response cannot be read"},
+		"a 200 that is cut short":           {responding(200, `{"SecretString":"`+canary), "HTTP 200: the response cannot be read"},
+		"a value that is not a string":      {responding(200, `{"SecretString":{"client_secret":"`+canary+`"}}`), "the response cannot be read"},
+		"a binary value that is not base64": {responding(200, `{"SecretBinary":"`+canary+`"}`), "the response cannot be read"},
+		"a connection that is refused": {
+			func(*http.Request) (*http.Response, error) { return nil, errors.New("connect: refused") }, "no connection: connect: refused",
+		},
 	}
 	for sentence, tt := range tests {
 		t.Run(sentence, func(t *testing.T) {
 			_, err := over(t, tt.wire).ReadVersion(t.Context(), "x", "v1")
-			wantOnly(t, err, refresh.ErrUnavailable)
+			wantOnly(t, err, store.ErrUnavailable)
 			if err == nil || !strings.HasPrefix(err.Error(), "GetSecretValue oauth/x: ") || !strings.Contains(err.Error(), tt.text) {
 				t.Errorf("error %v; want %s in it", err, tt.text)
 			}
@@ -298,18 +329,10 @@ func TestAnswersThatAreNotSecretsManagers(t *testing.T) {
 func TestTheContextsErrorStaysInTheChain(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	docs := over(t, answering(200, "{}")).ReadCurrent(ctx, []string{"x"})
-	wantOnly(t, docs[0].Err, refresh.ErrUnavailable)
-	if !errors.Is(docs[0].Err, context.Canceled) || docs[0].Err.Error() != "BatchGetSecretValue oauth/x: cancelled" {
+	docs := over(t, responding(200, "{}")).ReadCurrent(ctx, []string{"x"})
+	wantOnly(t, docs[0].Err, store.ErrUnavailable)
+	if !errors.Is(docs[0].Err, context.Canceled) || docs[0].Err.Error() != "BatchGetSecretValue oauth/x: canceled" {
 		t.Errorf("error %v", docs[0].Err)
-	}
-}
-
-func TestStages(t *testing.T) {
-	got := stages(map[string][]string{"v2": {"AWSCURRENT"}, "v1": {"AWSPREVIOUS", "BACKUP"}, "v0": {}, "v9": {"BACKUP"}})
-	want := map[string]string{"AWSCURRENT": "v2", "AWSPREVIOUS": "v1", "BACKUP": "v1"}
-	if fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Errorf("stages = %v, want %v", got, want)
 	}
 }
 
@@ -340,25 +363,13 @@ func TestNewNamesEveryFault(t *testing.T) {
 	}
 }
 
-func TestAListingThatTellsTooMuchIsCut(t *testing.T) {
-	s := over(t, answering(200, encoded(map[string]any{"SecretList": []map[string]any{
-		{"Name": "oauth/a"}, {"Name": "OAuth/b"}, {"Name": "oauthx/c"}, {"Name": "x/oauth/d"}, {"Name": "oauth/e", "DeletedDate": 1767322800},
-		{"Name": "oauth/a", "LastChangedDate": 1767322800, "Tags": []map[string]string{{"Key": "chaveiro:paused", "Value": "true"}}},
-		{"Name": "oauth/a", "LastChangedDate": 1767322700},
-	}})))
-	got, err := s.List(t.Context())
-	if err != nil || len(got) != 1 || got[0].Connection != "a" || !got[0].Paused || got[0].Changed.Unix() != 1767322800 {
-		t.Errorf("List = %+v, %v; want a alone, as it was changed last", got, err)
-	}
-}
-
 func TestASecretWithoutAValueIsAnEmptyDocumentAlsoWhenReadAlone(t *testing.T) {
 	var calls []string
 	noValue := refusing("ResourceNotFoundException", "Secrets Manager can't find the specified secret value for staging label: AWSCURRENT")
-	s := over(t, perOperation(map[string]wire{"BatchGetSecretValue": answering(200, "{}"), "GetSecretValue": noValue}, &calls))
-	if d := s.ReadCurrent(t.Context(), []string{"x"})[0]; d != (refresh.Document{Connection: "x"}) {
+	s := over(t, perOperation(map[string]wire{"BatchGetSecretValue": responding(200, "{}"), "GetSecretValue": noValue}, &calls))
+	if d := s.ReadCurrent(t.Context(), []string{"x"})[0]; d != (store.Document{Connection: "x"}) {
 		t.Errorf("ReadCurrent = %+v", d)
 	}
 	_, err := s.ReadVersion(t.Context(), "x", "v1")
-	wantOnly(t, err, refresh.ErrNotFound)
+	wantOnly(t, err, store.ErrNotFound)
 }

@@ -1,6 +1,7 @@
 package smsecret
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -8,16 +9,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
-	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/awserr"
+	"github.com/chaveiro/chaveiro/internal/store"
 )
 
-// List returns every secret under the prefix, in the order in which Secrets Manager tells them. It may be five minutes behind. Any
-// error means that the list is not complete, and then nothing is returned; it wraps [refresh.ErrAccessDenied] or
-// [refresh.ErrUnavailable].
-func (s *Store) List(ctx context.Context) ([]refresh.Secret, error) {
-	var found []refresh.Secret
-	at := map[string]int{} // connection -> index in found: pages are not a snapshot, so a secret that moved may be told twice
-	tokens := map[string]bool{}
+// List calls page with the secrets of each page of the listing, one page after the other. Secrets that are scheduled for deletion are left
+// out. The listing may be five minutes old. Pages are not a snapshot: a secret that changes meanwhile may come twice, so the caller keeps
+// the entry that changed last.
+//
+// An error means that the listing is not complete. It wraps [store.ErrAccessDenied] or [store.ErrUnavailable].
+func (s *Store) List(ctx context.Context, page func([]store.Secret)) error {
+	seen := map[string]bool{} // NextTokens
 	in := &secretsmanager.ListSecretsInput{
 		MaxResults:             aws.Int32(pageSize),
 		IncludePlannedDeletion: aws.Bool(false),
@@ -26,31 +28,19 @@ func (s *Store) List(ctx context.Context) ([]refresh.Secret, error) {
 	for {
 		out, err := s.listPage(ctx, in)
 		if err != nil {
-			return nil, callError("ListSecrets", s.prefix, err)
+			return awserr.New("ListSecrets", s.prefix, err, table)
 		}
-		for i := range out.SecretList {
-			e := &out.SecretList[i]
-			// The filter is documented as a prefix match with case, but an emulator's may be wider: what is not ours is never told.
-			connection, ours := strings.CutPrefix(aws.ToString(e.Name), s.prefix)
-			if !ours || e.DeletedDate != nil {
-				continue
-			}
-			secret := listed(connection, e)
-			if j, twice := at[connection]; !twice {
-				at[connection] = len(found)
-				found = append(found, secret)
-			} else if secret.Changed.After(found[j].Changed) {
-				found[j] = secret
-			}
+		if secrets := s.ours(out.SecretList); len(secrets) > 0 {
+			page(secrets)
 		}
 		next := aws.ToString(out.NextToken)
 		if next == "" {
-			return found, nil
+			return nil
 		}
-		if tokens[next] {
-			return nil, &Error{Op: "ListSecrets", Subject: s.prefix, Message: "the same NextToken came twice; the listing would never end", kind: refresh.ErrUnavailable}
+		if seen[next] {
+			return awserr.Local("ListSecrets", s.prefix, store.ErrUnavailable, "the same NextToken came twice, so the listing would never end")
 		}
-		tokens[next] = true
+		seen[next] = true
 		in.NextToken = &next
 	}
 }
@@ -61,57 +51,94 @@ func (s *Store) listPage(ctx context.Context, in *secretsmanager.ListSecretsInpu
 	return s.client.ListSecrets(ctx, in)
 }
 
-func listed(connection string, e *types.SecretListEntry) refresh.Secret {
-	return refresh.Secret{
-		Connection: connection,
-		Stages:     stages(e.SecretVersionsToStages),
-		Paused:     paused(e.Tags),
-		Created:    aws.ToTime(e.CreatedDate).UTC(),
-		Changed:    aws.ToTime(e.LastChangedDate).UTC(),
+// ours returns the secrets under the prefix. The filter is documented as a prefix match with case, but an emulator's may match more.
+func (s *Store) ours(entries []types.SecretListEntry) []store.Secret {
+	secrets := make([]store.Secret, 0, len(entries))
+	for i := range entries {
+		e := &entries[i]
+		connection, ours := strings.CutPrefix(aws.ToString(e.Name), s.prefix)
+		if !ours || e.DeletedDate != nil {
+			continue
+		}
+		isPaused, unknown := paused(e.Tags)
+		secrets = append(secrets, store.Secret{
+			Connection: connection,
+			Versions:   staged(e.SecretVersionsToStages),
+			Paused:     isPaused,
+			PausedTag:  unknown,
+			Created:    aws.ToTime(e.CreatedDate).UTC(),
+			Changed:    aws.ToTime(e.LastChangedDate).UTC(),
+		})
 	}
+	return secrets
 }
 
-// Describe returns one secret as it is now. A failure wraps [refresh.ErrNotFound] (also when the secret is scheduled for deletion),
-// [refresh.ErrAccessDenied] or [refresh.ErrUnavailable].
-func (s *Store) Describe(ctx context.Context, connection string) (refresh.Secret, error) {
+// Describe returns one secret as it is now. A failure wraps [store.ErrNotFound], [store.ErrAccessDenied] or [store.ErrUnavailable]. For a
+// secret that is scheduled for deletion it wraps [store.ErrDeleted], which matches ErrNotFound too.
+func (s *Store) Describe(ctx context.Context, connection string) (store.Secret, error) {
 	ctx, cancel := s.within(ctx)
 	defer cancel()
 	name := s.prefix + connection
 	out, err := s.client.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &name})
 	if err != nil {
-		return refresh.Secret{}, callError("DescribeSecret", name, err)
+		return store.Secret{}, awserr.New("DescribeSecret", name, err, table)
 	}
 	if out.DeletedDate != nil {
-		return refresh.Secret{}, &Error{Op: "DescribeSecret", Subject: name, Message: "the secret is scheduled for deletion", kind: refresh.ErrNotFound}
+		return store.Secret{}, awserr.Local("DescribeSecret", name, store.ErrDeleted, "the secret is scheduled for deletion")
 	}
-	return refresh.Secret{
-		Connection: connection,
-		Stages:     stages(out.VersionIdsToStages),
-		Paused:     paused(out.Tags),
-		Created:    aws.ToTime(out.CreatedDate).UTC(),
-		Changed:    aws.ToTime(out.LastChangedDate).UTC(),
-	}, nil
+	secret := described(out)
+	secret.Connection = connection
+	return secret, nil
 }
 
-// stages turns version -> labels into label -> version. AWS keeps a label on one version at a time; where an emulator does not, the
-// smaller id is taken, so that two listings agree.
-func stages(versions map[string][]string) map[string]string {
-	byLabel := make(map[string]string, len(versions))
-	for id, labels := range versions {
-		for _, label := range labels {
-			if other, twice := byLabel[label]; !twice || id < other {
-				byLabel[label] = id
-			}
+// described is everything but the connection, which follows from the prefix.
+func described(out *secretsmanager.DescribeSecretOutput) store.Secret {
+	isPaused, unknown := paused(out.Tags)
+	return store.Secret{
+		Versions:       staged(out.VersionIdsToStages),
+		Paused:         isPaused,
+		PausedTag:      unknown,
+		Created:        aws.ToTime(out.CreatedDate).UTC(),
+		Changed:        aws.ToTime(out.LastChangedDate).UTC(),
+		ARN:            aws.ToString(out.ARN),
+		Name:           aws.ToString(out.Name),
+		RotationOn:     aws.ToBool(out.RotationEnabled),
+		RotationLambda: aws.ToString(out.RotationLambdaARN),
+		Deleted:        out.DeletedDate != nil,
+		OwningService:  aws.ToString(out.OwningService),
+		PrimaryRegion:  aws.ToString(out.PrimaryRegion),
+	}
+}
+
+// staged returns the versions that have a stage.
+func staged(versions map[string][]string) map[string][]string {
+	out := make(map[string][]string, len(versions))
+	for id, stages := range versions {
+		if len(stages) > 0 {
+			out[id] = stages
 		}
 	}
-	return byLabel
+	return out
 }
 
-func paused(tags []types.Tag) bool {
+// pausedTag is the tag that pauses a connection (contract.md section 1).
+const pausedTag = "chaveiro:paused"
+
+// paused reports whether the tag pauses the connection: its value is true, in any letter case. unknown is a value that is neither true nor
+// false, "(empty)" for an empty one. Such a value does not pause, and somebody must see it.
+func paused(tags []types.Tag) (isPaused bool, unknown string) {
 	for _, t := range tags {
-		if aws.ToString(t.Key) == pausedTag {
-			return aws.ToString(t.Value) == "true"
+		if aws.ToString(t.Key) != pausedTag {
+			continue
+		}
+		switch value := aws.ToString(t.Value); strings.ToLower(value) {
+		case "true":
+			return true, ""
+		case "false":
+			return false, ""
+		default:
+			return false, cmp.Or(value, "(empty)")
 		}
 	}
-	return false
+	return false, ""
 }

@@ -10,23 +10,45 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
-	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/awserr"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // ReadCurrent returns the AWSCURRENT version of each connection, in the order given, each with its own Err, which wraps
-// [refresh.ErrNotFound], [refresh.ErrAccessDenied], [refresh.ErrUndecryptable] or [refresh.ErrUnavailable]. One secret that cannot be
-// read never keeps another from being read. A secret that was created without a value is a Document without one, and no error.
-func (s *Store) ReadCurrent(ctx context.Context, connections []string) []refresh.Document {
-	read := make(map[string]refresh.Document, len(connections)) // by secret name
+// [store.ErrNotFound], [store.ErrAccessDenied], [store.ErrUndecryptable] or [store.ErrUnavailable]. A secret that cannot be read never
+// keeps another from being read. A secret that was created without a value is a Document without a value, and no error.
+func (s *Store) ReadCurrent(ctx context.Context, connections []string) []store.Document {
+	read := make(map[string]store.Document, len(connections)) // by secret name
 	for part := range slices.Chunk(s.names(connections), secretsPerBatch) {
 		s.readBatch(ctx, part, read)
 	}
-	docs := make([]refresh.Document, len(connections))
+	docs := make([]store.Document, len(connections))
 	for i, c := range connections {
 		docs[i] = read[s.prefix+c]
 	}
 	return docs
+}
+
+// Read returns the AWSCURRENT version of one connection by GetSecretValue, so that the role needs no right to BatchGetSecretValue. A
+// failure wraps one of the errors that ReadCurrent names.
+func (s *Store) Read(ctx context.Context, connection string) (store.Document, error) {
+	doc := s.readAlone(ctx, s.prefix+connection)
+	if doc.Err != nil {
+		return store.Document{}, doc.Err
+	}
+	return doc, nil
+}
+
+// ReadVersion returns one version of a secret by its id. A failure wraps one of the errors that ReadCurrent names. A version without a
+// value is ErrNotFound.
+func (s *Store) ReadVersion(ctx context.Context, connection, versionID string) (store.Document, error) {
+	name := s.prefix + connection
+	doc, fault := s.get(ctx, name, &secretsmanager.GetSecretValueInput{SecretId: &name, VersionId: &versionID})
+	if fault != nil {
+		return store.Document{}, fault
+	}
+	return doc, nil
 }
 
 // names returns the secrets' names, each once.
@@ -42,58 +64,50 @@ func (s *Store) names(connections []string) []string {
 	return names
 }
 
-// readBatch reads up to 20 secrets into read. Those that the answer leaves out, or answers with another version than AWSCURRENT, are
-// read once more by themselves.
-func (s *Store) readBatch(ctx context.Context, names []string, read map[string]refresh.Document) {
-	out, err := s.batch(ctx, names)
+// readBatch reads up to 20 secrets into read. A secret that is missing in the response, or is there with another version than AWSCURRENT,
+// is read once more by itself.
+func (s *Store) readBatch(ctx context.Context, names []string, read map[string]store.Document) {
+	out, err := s.getBatch(ctx, names)
 	if err != nil {
 		if fault := batchError(s.prefix, err); !refusesRequest(fault) {
 			for _, name := range names {
-				e := *fault
-				e.Subject = name
-				read[name] = s.failed(name, &e)
+				read[name] = s.unread(name, fault.For(name))
 			}
 			return
 		}
-		// One id that the API does not like must not stop the other nineteen.
+		// One id that the API does not accept must not stop the other nineteen.
 		out = &secretsmanager.BatchGetSecretValueOutput{}
 	}
 	for i := range out.SecretValues {
 		v := &out.SecretValues[i]
 		name := aws.ToString(v.Name)
-		if slices.Contains(names, name) && slices.Contains(v.VersionStages, refresh.StageCurrent) {
+		if slices.Contains(names, name) && slices.Contains(v.VersionStages, store.StageCurrent) {
 			read[name] = s.document(name, v)
 		}
 	}
 	for i := range out.Errors {
 		e := &out.Errors[i]
-		if name := nameOf(aws.ToString(e.SecretId), names); name != "" {
-			s.readFailed(name, e, read)
+		name := nameOf(aws.ToString(e.SecretId), names)
+		r := awserr.Response{Code: aws.ToString(e.ErrorCode), Message: aws.ToString(e.Message)}
+		// What may pass by itself is read once more alone.
+		if fault := awserr.FromResponse("BatchGetSecretValue", name, r, table); name != "" && !errors.Is(fault, store.ErrUnavailable) {
+			read[name] = s.unread(name, fault)
 		}
 	}
 	for _, name := range names {
 		if _, done := read[name]; !done {
-			read[name] = s.get(ctx, name, &secretsmanager.GetSecretValueInput{SecretId: &name, VersionStage: aws.String(refresh.StageCurrent)})
+			read[name] = s.readAlone(ctx, name)
 		}
 	}
 }
 
-func (s *Store) batch(ctx context.Context, names []string) (*secretsmanager.BatchGetSecretValueOutput, error) {
+func (s *Store) getBatch(ctx context.Context, names []string) (*secretsmanager.BatchGetSecretValueOutput, error) {
 	ctx, cancel := s.within(ctx)
 	defer cancel()
 	return s.client.BatchGetSecretValue(ctx, &secretsmanager.BatchGetSecretValueInput{SecretIdList: names})
 }
 
-// readFailed notes the error that a batch reports for one secret.
-func (s *Store) readFailed(name string, e *types.APIErrorType, read map[string]refresh.Document) {
-	fault := answerError("BatchGetSecretValue", name, aws.ToString(e.ErrorCode), aws.ToString(e.Message), 0)
-	if errors.Is(fault, refresh.ErrUnavailable) {
-		return // asked once more by itself
-	}
-	read[name] = s.settled(name, fault)
-}
-
-// nameOf finds the name that an id of an error speaks of: the id is the name as it was asked for, or the ARN, which ends in the name,
+// nameOf finds the name that the id of an error belongs to: the id is the name as it was requested, or the ARN, which ends in the name,
 // a hyphen and six characters.
 func nameOf(id string, names []string) string {
 	if slices.Contains(names, id) {
@@ -109,37 +123,31 @@ func nameOf(id string, names []string) string {
 	return ""
 }
 
-// ReadVersion returns one version of a secret by its id. A failure wraps one of the four that ReadCurrent names.
-func (s *Store) ReadVersion(ctx context.Context, connection, versionID string) (refresh.Document, error) {
-	name := s.prefix + connection
-	doc := s.get(ctx, name, &secretsmanager.GetSecretValueInput{SecretId: &name, VersionId: &versionID})
-	if doc.Err != nil {
-		return refresh.Document{}, doc.Err
+func (s *Store) readAlone(ctx context.Context, name string) store.Document {
+	doc, fault := s.get(ctx, name, &secretsmanager.GetSecretValueInput{SecretId: &name, VersionStage: aws.String(store.StageCurrent)})
+	if fault != nil {
+		return s.unread(name, fault)
 	}
-	return doc, nil
+	return doc
 }
 
-func (s *Store) get(ctx context.Context, name string, in *secretsmanager.GetSecretValueInput) refresh.Document {
+func (s *Store) get(ctx context.Context, name string, in *secretsmanager.GetSecretValueInput) (store.Document, *awserr.Error) {
 	ctx, cancel := s.within(ctx)
 	defer cancel()
 	out, err := s.client.GetSecretValue(ctx, in)
 	if err != nil {
-		fault := callError("GetSecretValue", name, err)
-		if in.VersionStage != nil {
-			return s.settled(name, fault)
-		}
-		return s.failed(name, fault)
+		return store.Document{}, awserr.New("GetSecretValue", name, err, table)
 	}
 	return s.document(name, &types.SecretValueEntry{
 		VersionId:    out.VersionId,
 		CreatedDate:  out.CreatedDate,
 		SecretString: out.SecretString,
 		SecretBinary: out.SecretBinary,
-	})
+	}), nil
 }
 
-func (s *Store) document(name string, v *types.SecretValueEntry) refresh.Document {
-	return refresh.Document{
+func (s *Store) document(name string, v *types.SecretValueEntry) store.Document {
+	return store.Document{
 		Connection: strings.TrimPrefix(name, s.prefix),
 		VersionID:  aws.ToString(v.VersionId),
 		Created:    aws.ToTime(v.CreatedDate).UTC(),
@@ -148,31 +156,12 @@ func (s *Store) document(name string, v *types.SecretValueEntry) refresh.Documen
 	}
 }
 
-func (s *Store) failed(name string, err error) refresh.Document {
-	return refresh.Document{Connection: strings.TrimPrefix(name, s.prefix), Err: err}
-}
-
-// settled is failed, but for a secret that exists without a value: that is an empty document, whose message says what to do, and not
-// a secret that vanished.
-func (s *Store) settled(name string, fault *Error) refresh.Document {
-	if fault.withoutValue() {
-		return refresh.Document{Connection: strings.TrimPrefix(name, s.prefix)}
+// unread is the Document of a secret whose AWSCURRENT could not be read. A secret that exists without a value has an empty Document and no
+// error: it has not vanished, and the fault of an empty document says what to do.
+func (s *Store) unread(name string, fault *awserr.Error) store.Document {
+	doc := store.Document{Connection: strings.TrimPrefix(name, s.prefix)}
+	if !withoutValue(fault) {
+		doc.Err = fault
 	}
-	return s.failed(name, fault)
-}
-
-// refusesRequest tells whether the API refused the question as a whole, for its form.
-func refusesRequest(e *Error) bool {
-	return e.Code == (&types.InvalidParameterException{}).ErrorCode() || e.Code == "ValidationException"
-}
-
-// batchError is what a failure of the whole batch means for each of its secrets.
-func batchError(prefix string, err error) *Error {
-	fault := callError("BatchGetSecretValue", prefix, err)
-	if errors.Is(fault, refresh.ErrAccessDenied) {
-		// A secret that may not be read is an error of that secret in the answer. So here the action itself is missing.
-		fault.kind = refresh.ErrUnavailable // the installation's, not one secret's
-		fault.Message = "the role lacks the IAM action secretsmanager:BatchGetSecretValue on * (" + fault.Message + ")"
-	}
-	return fault
+	return doc
 }

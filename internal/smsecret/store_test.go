@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -15,8 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
-	"github.com/chaveiro/chaveiro/internal/refresh"
 	"github.com/chaveiro/chaveiro/internal/smsecret"
+	"github.com/chaveiro/chaveiro/internal/store"
 )
 
 const canary = "canary-client-secret-0123456789"
@@ -71,21 +72,19 @@ func remove(t *testing.T, client *secretsmanager.Client, name string) {
 	}
 }
 
-func byConnection(list []refresh.Secret) map[string]refresh.Secret {
-	out := make(map[string]refresh.Secret, len(list))
-	for _, s := range list {
-		out[s.Connection] = s
-	}
-	return out
-}
-
-func connections(list []refresh.Secret) []string {
-	var out []string
-	for _, s := range list {
-		out = append(out, s.Connection)
-	}
-	slices.Sort(out)
-	return out
+// list returns the whole listing, by connection. What it returns beside an error is what came before the error.
+func list(t *testing.T, s *smsecret.Store) (map[string]store.Secret, error) {
+	t.Helper()
+	found := map[string]store.Secret{}
+	err := s.List(t.Context(), func(page []store.Secret) {
+		for _, secret := range page {
+			if _, twice := found[secret.Connection]; twice {
+				t.Errorf("%s came twice", secret.Connection)
+			}
+			found[secret.Connection] = secret
+		}
+	})
+	return found, err
 }
 
 func wantError(t *testing.T, err, kind error, text string) {
@@ -98,13 +97,14 @@ func wantError(t *testing.T, err, kind error, text string) {
 	}
 }
 
-func TestListTellsWhatIsUnderThePrefix(t *testing.T) {
+func TestListReturnsWhatIsUnderThePrefix(t *testing.T) {
 	w, client, s := newWorld(t)
 	first := create(t, client, "oauth/hotmart/loja-a", canary)
 	second := put(t, client, "oauth/hotmart/loja-a", canary)
-	backup := put(t, client, "oauth/hotmart/loja-a", canary, refresh.StageBackup)
+	backup := put(t, client, "oauth/hotmart/loja-a", canary, store.StageBackup)
 	create(t, client, "oauth/Hotmart/Loja-A", canary, "chaveiro:paused", "false")
-	create(t, client, "oauth/paused", canary, "other", "x", "chaveiro:paused", "true")
+	create(t, client, "oauth/paused", canary, "other", "x", "chaveiro:paused", "True")
+	create(t, client, "oauth/not-paused", canary, "chaveiro:paused", "yes")
 	create(t, client, "oauth/without-value", "")
 	create(t, client, "oauth/gone", canary)
 	remove(t, client, "oauth/gone")
@@ -112,67 +112,72 @@ func TestListTellsWhatIsUnderThePrefix(t *testing.T) {
 	create(t, client, "OAuth/a", canary)
 	create(t, client, "x/oauth/a", canary)
 
-	got, err := s.List(t.Context())
+	got, err := list(t, s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if names, want := connections(got), []string{"Hotmart/Loja-A", "hotmart/loja-a", "paused", "without-value"}; !slices.Equal(names, want) {
+	names := slices.Sorted(maps.Keys(got))
+	if want := []string{"Hotmart/Loja-A", "hotmart/loja-a", "not-paused", "paused", "without-value"}; !slices.Equal(names, want) {
 		t.Fatalf("connections %v, want %v", names, want)
 	}
-	list := byConnection(got)
-	for c, paused := range map[string]bool{"Hotmart/Loja-A": false, "hotmart/loja-a": false, "paused": true, "without-value": false} {
-		if list[c].Paused != paused {
-			t.Errorf("%s paused: %v", c, list[c].Paused)
+	for c, secret := range got {
+		if secret.Paused != (c == "paused") || (secret.PausedTag == "yes") != (c == "not-paused") {
+			t.Errorf("%s: paused %v, tag %q", c, secret.Paused, secret.PausedTag)
 		}
-		if described, err := s.Describe(t.Context(), c); err != nil || fmt.Sprint(described) != fmt.Sprint(list[c]) {
-			t.Errorf("Describe = %v, %v; the listing says %v", described, err, list[c])
+		described, err := s.Describe(t.Context(), c)
+		if err != nil || described.Name != "oauth/"+c || !strings.HasPrefix(described.ARN, "arn:aws:secretsmanager:") {
+			t.Errorf("Describe = %+v, %v", described, err)
+		}
+		described.ARN, described.Name = "", "" // a listing has neither
+		if fmt.Sprint(described) != fmt.Sprint(secret) {
+			t.Errorf("Describe = %v; the listing says %v", described, secret)
 		}
 	}
-	stages := list["hotmart/loja-a"].Stages
-	if len(stages) != 3 || stages[refresh.StageCurrent] != second || stages[refresh.StagePrevious] != first || stages[refresh.StageBackup] != backup {
-		t.Errorf("stages %v", stages)
+	versions := map[string][]string{first: {store.StagePrevious}, second: {store.StageCurrent}, backup: {store.StageBackup}}
+	if stages := got["hotmart/loja-a"].Versions; fmt.Sprint(stages) != fmt.Sprint(versions) {
+		t.Errorf("versions %v, want %v", stages, versions)
 	}
-	if n := len(list["without-value"].Stages); n != 0 {
-		t.Errorf("%d stages of a secret without a value", n)
+	if n := len(got["without-value"].Versions); n != 0 {
+		t.Errorf("%d versions of a secret without a value", n)
 	}
-	if created := list["paused"].Created; created.IsZero() || created.Location() != time.UTC || list["paused"].Changed.Before(created) {
-		t.Errorf("created %v, changed %v", created, list["paused"].Changed)
+	if created := got["paused"].Created; created.IsZero() || created.Location() != time.UTC || got["paused"].Changed.Before(created) {
+		t.Errorf("created %v, changed %v", created, got["paused"].Changed)
 	}
 	if n := w.Decrypted(); n != 0 {
 		t.Errorf("a listing decrypted %d values", n)
 	}
 }
 
-func TestListAsksForAHundredAPage(t *testing.T) {
+func TestListStreamsPagesOfAHundred(t *testing.T) {
 	w, client, s := newWorld(t)
 	for i := range 250 {
 		create(t, client, fmt.Sprintf("oauth/c%03d", i), canary)
 		create(t, client, fmt.Sprintf("other/c%03d", i), canary)
 	}
 	w.ResetCalls()
-	got, err := s.List(t.Context())
-	if err != nil || len(got) != 250 {
-		t.Fatalf("List = %d, %v", len(got), err)
-	}
-	if n := w.Count(awstest.ListSecrets).Calls; n != 3 {
-		t.Errorf("%d calls", n)
+	var sizes, calls []int
+	err := s.List(t.Context(), func(page []store.Secret) {
+		sizes, calls = append(sizes, len(page)), append(calls, w.Count(awstest.ListSecrets).Calls)
+	})
+	if err != nil || !slices.Equal(sizes, []int{100, 100, 50}) || !slices.Equal(calls, []int{1, 2, 3}) {
+		t.Errorf("pages of %v after %v calls, %v; each page must come before the next is requested", sizes, calls, err)
 	}
 	w.ScanLimit = 7
-	if got, err = s.List(t.Context()); err != nil || len(got) != 250 {
+	if got, err := list(t, s); err != nil || len(got) != 250 {
 		t.Errorf("over short pages: List = %d, %v", len(got), err)
 	}
 }
 
-func TestListIsAllOrNothing(t *testing.T) {
+func TestAListingThatBreaksOffIsAnError(t *testing.T) {
 	w, client, s := newWorld(t)
 	for i := range 120 {
 		create(t, client, fmt.Sprintf("oauth/c%03d", i), canary)
 	}
 	w.Inject(awstest.Fault{Op: awstest.ListSecrets, Effect: awstest.AccessDenied, Skip: 1})
-	got, err := s.List(t.Context())
-	wantError(t, err, refresh.ErrAccessDenied, "ListSecrets oauth/: AccessDeniedException: ")
-	if got != nil {
-		t.Errorf("%d secrets of a listing that failed", len(got))
+	got, err := list(t, s)
+	wantError(t, err, store.ErrAccessDenied, "ListSecrets oauth/: AccessDeniedException: ")
+	if len(got) != 100 {
+		t.Errorf("%d secrets before the error, want the first page", len(got))
 	}
 }
 
@@ -184,7 +189,8 @@ type looping struct {
 	calls int
 }
 
-func (l *looping) ListSecrets(ctx context.Context, in *secretsmanager.ListSecretsInput, opts ...func(*secretsmanager.Options)) (*secretsmanager.ListSecretsOutput, error) {
+func (l *looping) ListSecrets(ctx context.Context, in *secretsmanager.ListSecretsInput,
+	opts ...func(*secretsmanager.Options)) (*secretsmanager.ListSecretsOutput, error) {
 	l.calls++
 	out, err := l.API.ListSecrets(ctx, in, opts...)
 	if err == nil {
@@ -202,10 +208,10 @@ func TestATokenThatComesTwiceEndsTheListing(t *testing.T) {
 		create(t, client, fmt.Sprintf("oauth/c%03d", i), canary)
 	}
 	api := &looping{API: client}
-	got, err := open(t, api, "oauth/").List(t.Context())
-	wantError(t, err, refresh.ErrUnavailable, "NextToken came twice")
-	if got != nil || api.calls != 2 {
-		t.Errorf("List = %d secrets after %d calls", len(got), api.calls)
+	_, err := list(t, open(t, api, "oauth/"))
+	wantError(t, err, store.ErrUnavailable, "NextToken came twice")
+	if api.calls != 2 {
+		t.Errorf("%d calls", api.calls)
 	}
 }
 
@@ -215,25 +221,29 @@ func TestDescribeSeesWhatTheListingDoesNotYet(t *testing.T) {
 	client := secretsmanager.NewFromConfig(w.Config())
 	s := open(t, client, "oauth/")
 	version := create(t, client, "oauth/new", canary)
-	if list, err := s.List(t.Context()); err != nil || len(list) != 0 {
-		t.Errorf("List = %v, %v", list, err)
+	if got, err := list(t, s); err != nil || len(got) != 0 {
+		t.Errorf("List = %v, %v", got, err)
 	}
 	got, err := s.Describe(t.Context(), "new")
-	if err != nil || got.Connection != "new" || got.Stages[refresh.StageCurrent] != version || !got.Created.Equal(clock) {
+	if err != nil || got.Connection != "new" || got.Holder(store.StageCurrent) != version || !got.Created.Equal(clock) {
 		t.Errorf("Describe = %+v, %v", got, err)
 	}
 	clock = clock.Add(6 * time.Minute)
 	remove(t, client, "oauth/new")
-	if list, err := s.List(t.Context()); err != nil || len(list) != 1 {
-		t.Errorf("List = %v, %v; want the one that is already gone", list, err)
+	if got, err := list(t, s); err != nil || len(got) != 1 {
+		t.Errorf("List = %v, %v; want the secret that is already gone", got, err)
 	}
 	_, err = s.Describe(t.Context(), "new")
-	wantError(t, err, refresh.ErrNotFound, "DescribeSecret oauth/new: the secret is scheduled for deletion")
+	wantError(t, err, store.ErrNotFound, "DescribeSecret oauth/new: the secret is scheduled for deletion")
+	wantError(t, err, store.ErrDeleted, "")
 	_, err = s.Describe(t.Context(), "never-was")
-	wantError(t, err, refresh.ErrNotFound, "DescribeSecret oauth/never-was: ResourceNotFoundException: ")
+	wantError(t, err, store.ErrNotFound, "DescribeSecret oauth/never-was: ResourceNotFoundException: ")
+	if errors.Is(err, store.ErrDeleted) {
+		t.Error("a secret that never was is not scheduled for deletion")
+	}
 }
 
-func TestReadCurrentTellsEachSecretsOwnFault(t *testing.T) {
+func TestReadCurrentReturnsEachSecretsOwnFault(t *testing.T) {
 	w, client, s := newWorld(t)
 	good := create(t, client, "oauth/good", canary)
 	for _, name := range []string{"oauth/gone", "oauth/denied", "oauth/key-denied", "oauth/wrong-key"} {
@@ -254,12 +264,12 @@ func TestReadCurrentTellsEachSecretsOwnFault(t *testing.T) {
 		binary              bool
 		kind                error
 	}{
-		{"never-was", "", false, refresh.ErrNotFound},
-		{"gone", "", false, refresh.ErrNotFound},
+		{"never-was", "", false, store.ErrNotFound},
+		{"gone", "", false, store.ErrDeleted},
 		{"good", good, false, nil},
-		{"denied", "", false, refresh.ErrAccessDenied},
-		{"key-denied", "", false, refresh.ErrUndecryptable},
-		{"wrong-key", "", false, refresh.ErrUndecryptable},
+		{"denied", "", false, store.ErrAccessDenied},
+		{"key-denied", "", false, store.ErrUndecryptable},
+		{"wrong-key", "", false, store.ErrUndecryptable},
 		{"binary", binary, true, nil},
 		{"without-value", "", false, nil},
 	}
@@ -293,7 +303,7 @@ func TestReadCurrentTellsEachSecretsOwnFault(t *testing.T) {
 	}
 }
 
-func TestReadCurrentAsksForTwentyACall(t *testing.T) {
+func TestReadCurrentReadsTwentyACall(t *testing.T) {
 	w, client, s := newWorld(t)
 	var ask []string
 	for i := range 45 {
@@ -326,7 +336,7 @@ func TestABatchThatCannotBeReachedIsUnavailableForEach(t *testing.T) {
 		docs := s.ReadCurrent(t.Context(), ask)
 		for i, d := range docs {
 			if i < 20 {
-				wantError(t, d.Err, refresh.ErrUnavailable, "BatchGetSecretValue oauth/"+ask[i]+": InternalServiceError: ")
+				wantError(t, d.Err, store.ErrUnavailable, "BatchGetSecretValue oauth/"+ask[i]+": InternalServiceError: ")
 			} else if d.Err != nil {
 				t.Errorf("%s is in the second batch: %v", ask[i], d.Err)
 			}
@@ -335,6 +345,30 @@ func TestABatchThatCannotBeReachedIsUnavailableForEach(t *testing.T) {
 			t.Errorf("%d calls; want three attempts and the second batch", n)
 		}
 	})
+}
+
+// TestReadUsesGetSecretValueAlone: the role of the healthcheck has no right to the batch.
+func TestReadUsesGetSecretValueAlone(t *testing.T) {
+	w, client, s := newWorld(t)
+	create(t, client, "oauth/a", "old")
+	id := put(t, client, "oauth/a", "new")
+	create(t, client, "oauth/without-value", "")
+	w.ResetCalls()
+	got, err := s.Read(t.Context(), "a")
+	if err != nil || got.Connection != "a" || got.VersionID != id || got.Value.Reveal() != "new" {
+		t.Errorf("Read = %+v, %v", got, err)
+	}
+	if n := w.Count(awstest.GetSecretValue).Calls; n != 1 || len(w.Counts()) != 1 {
+		t.Errorf("calls %v", w.Counts())
+	}
+	if got, err := s.Read(t.Context(), "without-value"); err != nil || got != (store.Document{Connection: "without-value"}) {
+		t.Errorf("Read = %+v, %v", got, err)
+	}
+	_, err = s.Read(t.Context(), "none")
+	wantError(t, err, store.ErrNotFound, "GetSecretValue oauth/none: ")
+	w.Inject(awstest.Fault{Op: awstest.GetSecretValue, Effect: awstest.DecryptionFailure})
+	_, err = s.Read(t.Context(), "a")
+	wantError(t, err, store.ErrUndecryptable, "GetSecretValue oauth/a: DecryptionFailure")
 }
 
 func TestReadVersion(t *testing.T) {
@@ -348,14 +382,13 @@ func TestReadVersion(t *testing.T) {
 		}
 	}
 	_, err := s.ReadVersion(t.Context(), "x", "00000000-0000-0000-0000-000000000000")
-	wantError(t, err, refresh.ErrNotFound, "GetSecretValue oauth/x: ResourceNotFoundException: ")
+	wantError(t, err, store.ErrNotFound, "GetSecretValue oauth/x: ResourceNotFoundException: ")
 }
 
 func TestEveryCallHasADeadlineOfItsOwn(t *testing.T) {
 	calls := map[awstest.Op]func(ctx context.Context, s *smsecret.Store) error{
 		awstest.ListSecrets: func(ctx context.Context, s *smsecret.Store) error {
-			_, err := s.List(ctx)
-			return err
+			return s.List(ctx, func([]store.Secret) {})
 		},
 		awstest.DescribeSecret: func(ctx context.Context, s *smsecret.Store) error {
 			_, err := s.Describe(ctx, "x")
@@ -376,7 +409,7 @@ func TestEveryCallHasADeadlineOfItsOwn(t *testing.T) {
 				w.Inject(awstest.Fault{Op: op, Effect: awstest.Hang})
 				start := time.Now()
 				err := call(context.WithoutCancel(t.Context()), s)
-				wantError(t, err, refresh.ErrUnavailable, "no answer in time")
+				wantError(t, err, store.ErrUnavailable, "no response in time")
 				if !errors.Is(err, context.DeadlineExceeded) {
 					t.Error("the deadline is not in the chain")
 				}

@@ -12,7 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
-	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/smsecret"
+	"github.com/chaveiro/chaveiro/internal/store"
 )
 
 // TestSameOverAnyServer is what the store does over awstest and over moto alike.
@@ -50,23 +51,23 @@ func roundTrip(t *testing.T, client *secretsmanager.Client) {
 	create(t, client, prefix+"paused", canary, "chaveiro:paused", "true")
 
 	t.Run("list", func(t *testing.T) {
-		got, err := s.List(t.Context())
+		got, err := list(t, s)
 		if err != nil || len(got) != n+2 {
 			t.Fatalf("List = %d, %v", len(got), err)
 		}
-		for c, secret := range byConnection(got) {
-			if len(secret.Stages) != 1 || secret.Stages[refresh.StageCurrent] == "" || secret.Created.IsZero() || secret.Paused != (c == "paused") {
+		for c, secret := range got {
+			if len(secret.Versions) != 1 || secret.Holder(store.StageCurrent) == "" || secret.Created.IsZero() || secret.Paused != (c == "paused") {
 				t.Errorf("%s: %+v", c, secret)
 			}
 		}
 	})
 	t.Run("a secret scheduled for deletion is gone", func(t *testing.T) {
 		remove(t, client, prefix+"gone")
-		if got, err := s.List(t.Context()); err != nil || len(got) != n+1 {
+		if got, err := list(t, s); err != nil || len(got) != n+1 {
 			t.Errorf("List = %d, %v", len(got), err)
 		}
 		_, err := s.Describe(t.Context(), "gone")
-		wantError(t, err, refresh.ErrNotFound, "DescribeSecret "+prefix+"gone: ")
+		wantError(t, err, store.ErrNotFound, "DescribeSecret "+prefix+"gone: ")
 	})
 	t.Run("batch read", func(t *testing.T) {
 		docs := s.ReadCurrent(t.Context(), append([]string{"gone", "never-was"}, ask...))
@@ -74,7 +75,7 @@ func roundTrip(t *testing.T, client *secretsmanager.Client) {
 			t.Fatalf("%d documents", len(docs))
 		}
 		for _, d := range docs[:2] {
-			wantError(t, d.Err, refresh.ErrNotFound, "BatchGetSecretValue "+prefix)
+			wantError(t, d.Err, store.ErrNotFound, "BatchGetSecretValue "+prefix)
 		}
 		for i, d := range docs[2:] {
 			if d.Err != nil || d.Connection != ask[i] || d.Value.Reveal() != fmt.Sprintf("%s-%d", canary, i) || d.VersionID == "" || d.Created.IsZero() {
@@ -82,30 +83,26 @@ func roundTrip(t *testing.T, client *secretsmanager.Client) {
 			}
 		}
 	})
-	t.Run("stages", func(t *testing.T) { stagesMove(t, client, s, prefix) })
+	t.Run("stages", func(t *testing.T) { promote(t, client, s, prefix) })
 }
 
-// stagesMove promotes a version by its label, after which moto's plain reads still answer the version before: the store's do not.
-func stagesMove(t *testing.T, client *secretsmanager.Client, s interface {
-	Describe(ctx context.Context, connection string) (refresh.Secret, error)
-	ReadCurrent(ctx context.Context, connections []string) []refresh.Document
-	ReadVersion(ctx context.Context, connection, versionID string) (refresh.Document, error)
-}, prefix string) {
+// promote moves AWSCURRENT to another version, after which moto's plain reads still return the version before: the store's do not.
+func promote(t *testing.T, client *secretsmanager.Client, s *smsecret.Store, prefix string) {
 	t.Helper()
 	name := prefix + "staged"
 	first := create(t, client, name, canary+"-old")
-	second := put(t, client, name, canary+"-new", refresh.StageCandidate)
+	second := put(t, client, name, canary+"-new", store.StageCandidate)
 	got, err := s.Describe(t.Context(), "staged")
-	if err != nil || got.Stages[refresh.StageCurrent] != first || got.Stages[refresh.StageCandidate] != second {
+	if err != nil || got.Holder(store.StageCurrent) != first || got.Holder(store.StageCandidate) != second {
 		t.Fatalf("Describe = %+v, %v", got, err)
 	}
 	_, err = client.UpdateSecretVersionStage(t.Context(), &secretsmanager.UpdateSecretVersionStageInput{
-		SecretId: &name, VersionStage: aws.String(refresh.StageCurrent), MoveToVersionId: &second, RemoveFromVersionId: &first,
+		SecretId: &name, VersionStage: aws.String(store.StageCurrent), MoveToVersionId: &second, RemoveFromVersionId: &first,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err = s.Describe(t.Context(), "staged"); err != nil || got.Stages[refresh.StageCurrent] != second {
+	if got, err = s.Describe(t.Context(), "staged"); err != nil || got.Holder(store.StageCurrent) != second {
 		t.Errorf("Describe = %+v, %v", got, err)
 	}
 	if d := s.ReadCurrent(t.Context(), []string{"staged"})[0]; d.Err != nil || d.VersionID != second || d.Value.Reveal() != canary+"-new" {

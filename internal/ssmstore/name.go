@@ -1,55 +1,37 @@
 package ssmstore
 
 import (
+	"regexp"
 	"strings"
 
-	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/store"
 )
 
-// name returns the parameter's full name; ok is false when SSM cannot hold it, so that it cannot exist either.
-func (s *Store) name(connection string, kind refresh.Kind) (name string, ok bool) {
-	return s.prefix + "/" + connection + "/" + string(kind), isPath(connection) && known(kind)
+// connectionPattern is wider than a connection id: a secret whose name is not a valid connection id may have a failure parameter.
+var connectionPattern = regexp.MustCompile(`^[a-zA-Z0-9_.-]+(/[a-zA-Z0-9_.-]+)*$`)
+
+// fullName returns the name of a parameter with prefix and kind. ok is false when SSM cannot hold a parameter of that name.
+func (s *Store) fullName(n store.Name) (name string, ok bool) {
+	name = s.prefix + "/" + n.Connection + "/" + string(n.Kind)
+	ok = connectionPattern.MatchString(n.Connection) && isKind(n.Kind) && len(name) <= maxName && strings.Count(name, "/") <= maxLevels
+	return name, ok
 }
 
-// parse is the inverse of name. The kind is the last segment and the connection all between prefix and kind, also when one of its
-// own segments reads like a kind. Anything else under or beside the prefix is not ours.
-func (s *Store) parse(name string) (connection string, kind refresh.Kind, ok bool) {
-	rest, ok := strings.CutPrefix(name, s.prefix+"/")
-	if !ok {
-		return "", "", false
-	}
-	i := strings.LastIndexByte(rest, '/')
-	if i < 0 {
-		return "", "", false
-	}
-	connection, kind = rest[:i], refresh.Kind(rest[i+1:])
-	if !isPath(connection) || !known(kind) {
-		return "", "", false
-	}
-	return connection, kind, true
-}
-
-// isPath reports whether text may stand between the prefix and the kind: segments of letters, digits, "_", "." and "-", with slashes between.
-// It is wider than a connection id on purpose: a secret whose name is no connection id may have a failure parameter. It is no regular
-// expression, since it is asked of each parameter of a listing.
-func isPath(text string) bool {
-	segment := 0 // length of the one that is being read
-	for _, c := range []byte(text) {
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', c == '.', c == '-':
-			segment++
-		case c == '/' && segment > 0:
-			segment = 0
-		default:
-			return false
+// fullNames returns the full name of each parameter that SSM can hold, each once: SSM refuses a call that names a parameter twice or holds
+// one impossible name, with all the other names in it. byName maps a full name back.
+func (s *Store) fullNames(names []store.Name) (full []string, byName map[string]store.Name) {
+	byName = make(map[string]store.Name, len(names))
+	for _, n := range names {
+		name, ok := s.fullName(n)
+		if _, twice := byName[name]; !ok || twice {
+			continue
 		}
+		byName[name] = n
+		full = append(full, name)
 	}
-	return segment > 0
+	return full, byName
 }
 
-func known(k refresh.Kind) bool {
-	return k == refresh.KindToken || k == refresh.KindAccount || k == refresh.KindFailure
+func isKind(k store.Kind) bool {
+	return k == store.KindToken || k == store.KindAccount || k == store.KindFailure
 }
-
-// listed tells whether a kind is part of a listing: account ids are compared by value when they are written, never listed.
-func listed(k refresh.Kind) bool { return k == refresh.KindToken || k == refresh.KindFailure }

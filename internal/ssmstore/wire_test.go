@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
-	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/store"
 )
 
 // motoURL is where a moto_server listens, "" when there is none.
@@ -32,7 +32,7 @@ func motoClient(url string) *ssm.Client {
 // throttling) is tested over awstest alone.
 func TestSameOverAnyServer(t *testing.T) {
 	t.Run("awstest", func(t *testing.T) {
-		roundTrip(t, ssm.NewFromConfig(new(awstest.World).Config()))
+		roundTrip(t, new(awstest.World).SSM())
 	})
 	t.Run("moto", func(t *testing.T) {
 		url := motoURL()
@@ -48,75 +48,52 @@ func roundTrip(t *testing.T, client *ssm.Client) {
 	prefix := "/t-" + strings.ToLower(rand.Text()) // a moto_server outlives a run
 	s := open(t, client, prefix)
 	beside := open(t, client, prefix+"x")
-	mustPut(t, beside, write("c00", refresh.KindToken, canary, "beside"))
+	mustPut(t, beside, write(token("tenant/c00"), canary, "beside"))
 
-	const connections = 35 // moto gives ten a page
-	var names []string
+	const connections = 35
+	var names []store.Name
 	for i := range connections {
-		names = append(names, fmt.Sprintf("tenant/c%02d", i))
-		mustPut(t, s, write(names[i], refresh.KindToken, fmt.Sprintf("%s-%d", canary, i), names[i]))
-		mustPut(t, s, write(names[i], refresh.KindAccount, fmt.Sprintf("acc-%d", i), ""))
+		id := fmt.Sprintf("tenant/c%02d", i)
+		names = append(names, token(id), account(id))
+		mustPut(t, s, write(token(id), fmt.Sprintf("%s-%d", canary, i), id))
+		mustPut(t, s, write(account(id), fmt.Sprintf("acc-%d", i), ""))
 	}
-	if v := mustPut(t, s, write(names[0], refresh.KindToken, canary+"-new", "again")); v != 2 {
+	first := names[0].Connection
+	if v := mustPut(t, s, write(token(first), canary+"-new", "again")); v != 2 {
 		t.Errorf("version %d of a token that was written twice", v)
 	}
-	mustPut(t, s, write(names[0], refresh.KindFailure, "sentence", "failure"))
+	mustPut(t, s, write(failure(first), "{{sentence}}", ""))
 
-	t.Run("list", func(t *testing.T) {
-		got, err := s.List(t.Context())
-		if err != nil || len(got) != connections+1 {
-			t.Fatalf("List = %d, %v", len(got), err)
+	t.Run("get", func(t *testing.T) {
+		got, err := s.Get(t.Context(), append([]store.Name{failure(first), token("none")}, names...))
+		if err != nil || len(got) != 2*connections+1 {
+			t.Fatalf("Get = %d, %v", len(got), err)
 		}
-		for _, p := range got {
-			switch {
-			case p.Kind == refresh.KindFailure:
-				wantSummary(t, []refresh.Parameter{p}, names[0]+" refresh_failure String v1 failure")
-			case p.Connection == names[0]:
-				wantSummary(t, []refresh.Parameter{p}, names[0]+" access_token SecureString v2 again")
-			default:
-				wantSummary(t, []refresh.Parameter{p}, fmt.Sprintf("%s access_token SecureString v1 %s", p.Connection, p.Connection))
-			}
-		}
-	})
-	t.Run("lookup", func(t *testing.T) {
-		got, err := s.Lookup(t.Context(), []string{names[9], "none", names[0]})
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantSummary(t, got, names[9]+" access_token SecureString v1 "+names[9],
-			names[0]+" access_token SecureString v2 again", names[0]+" refresh_failure String v1 failure")
+		wantSummary(t, got[:3],
+			first+` refresh_failure String v1 "{ {sentence} }"`, first+` access_token SecureString v2 ""`, first+` account_id String v1 "acc-0"`)
+		wantSummary(t, got[69:], `tenant/c34 access_token SecureString v1 ""`, `tenant/c34 account_id String v1 "acc-34"`)
 	})
 	t.Run("read with decryption", func(t *testing.T) {
 		out, err := client.GetParameter(t.Context(), &ssm.GetParameterInput{
-			Name: aws.String(prefix + "/" + names[0] + "/access_token"), WithDecryption: aws.Bool(true)})
+			Name: aws.String(prefix + "/" + first + "/access_token"), WithDecryption: aws.Bool(true)})
 		if err != nil || aws.ToString(out.Parameter.Value) != canary+"-new" {
 			t.Errorf("the token is not what was written: %v", err)
 		}
 	})
-	t.Run("account", func(t *testing.T) {
-		got, err := s.Accounts(t.Context(), []string{names[3], "none"})
-		if len(got) != 1 || got[names[3]].ID != "acc-3" || err != nil {
-			t.Errorf("Accounts = %v, %v", got, err)
-		}
-	})
 	t.Run("delete", func(t *testing.T) {
-		doomed := []refresh.Name{{Connection: "none", Kind: refresh.KindToken}, {Connection: names[0], Kind: refresh.KindFailure}}
-		for _, n := range names[1:] {
-			doomed = append(doomed, refresh.Name{Connection: n, Kind: refresh.KindToken}, refresh.Name{Connection: n, Kind: refresh.KindAccount})
-		}
+		doomed := append([]store.Name{token("none"), failure(first)}, names[1:]...)
 		if err := s.Delete(t.Context(), doomed); err != nil {
 			t.Fatal(err)
 		}
-		left, err := s.List(t.Context())
+		left, err := s.Get(t.Context(), append(names, failure(first)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		wantSummary(t, left, names[0]+" access_token SecureString v2 again")
-		if got, err := s.Accounts(t.Context(), []string{names[3]}); len(got) != 0 || err != nil {
-			t.Errorf("Accounts after deletion = %v, %v", got, err)
+		wantSummary(t, left, first+` access_token SecureString v2 ""`)
+		other, err := beside.Get(t.Context(), names)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if other, err := beside.List(t.Context()); err != nil || len(other) != 1 {
-			t.Errorf("the store beside holds %v, %v", summary(other), err)
-		}
+		wantSummary(t, other, first+` access_token SecureString v1 ""`)
 	})
 }
