@@ -7,6 +7,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
@@ -286,28 +287,34 @@ func createCases() []numbered {
 }
 
 func TestACandidateThatWasRejectedIsRefused(t *testing.T) {
-	h := newHarness(t, kiwify(oauthtest.Settings{}))
-	id := h.stageNew("new")
-	h.must(h.aws.MoveStage(secretID, store.StageRejected, id))
-	h.fails(h.start(), rotate.CreateSecret, rotate.CodeCandidateRejected)
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, kiwify(oauthtest.Settings{}))
+		id := h.stageNew("new")
+		h.must(h.aws.MoveStage(secretID, store.StageRejected, id))
+		h.fails(h.start(), rotate.CreateSecret, rotate.CodeCandidateRejected)
+	})
 }
 
 func TestAPausedConnectionIsNotRotated(t *testing.T) {
-	h := newHarness(t, kiwify(oauthtest.Settings{}))
-	h.stageNew("new")
-	h.must(h.aws.TagSecret(secretID, "chaveiro:paused", "true"))
-	r := h.start()
-	h.fails(r, rotate.CreateSecret, rotate.CodePaused)
-	h.wantStages(map[string]string{store.StagePending: ""})
-	h.must(h.aws.UntagSecret(secretID, "chaveiro:paused"))
-	h.must(h.rotate().Err)
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, kiwify(oauthtest.Settings{}))
+		h.stageNew("new")
+		h.must(h.aws.TagSecret(secretID, "chaveiro:paused", "true"))
+		r := h.start()
+		h.fails(r, rotate.CreateSecret, rotate.CodePaused)
+		h.wantStages(map[string]string{store.StagePending: ""})
+		h.must(h.aws.UntagSecret(secretID, "chaveiro:paused"))
+		h.must(h.rotate().Err)
+	})
 }
 
 func TestEveryErrorIsTyped(t *testing.T) {
-	h := newHarness(t, kiwify(oauthtest.Settings{}))
-	err := h.start().Step(t.Context(), "createSecret")
-	var e *rotate.Error
-	if !errors.As(err, &e) || e.Step != rotate.CreateSecret || e.Connection != shop {
-		t.Errorf("%#v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, kiwify(oauthtest.Settings{}))
+		err := h.start().Step(t.Context(), "createSecret")
+		var e *rotate.Error
+		if !errors.As(err, &e) || e.Step != rotate.CreateSecret || e.Connection != shop {
+			t.Errorf("%#v", err)
+		}
+	})
 }

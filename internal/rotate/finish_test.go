@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
@@ -323,34 +324,40 @@ func finishCases() []numbered {
 }
 
 func TestARollbackNeedsSomethingToGoBackTo(t *testing.T) {
-	h, r, old := cutOff(t, generic(oauthtest.Settings{}))
-	h.provider.Remove("client-new")
-	h.must(h.aws.MoveStage(secretID, store.StageRejected, old))
-	e := h.fails(r, rotate.FinishSecret, rotate.CodeRollbackImpossible)
-	if !e.Critical || e.Transient {
-		t.Errorf("%+v", e)
-	}
-	h.wantStages(map[string]string{store.StageCurrent: r.Token, store.StagePrevious: old})
+	synctest.Test(t, func(t *testing.T) {
+		h, r, old := cutOff(t, generic(oauthtest.Settings{}))
+		h.provider.Remove("client-new")
+		h.must(h.aws.MoveStage(secretID, store.StageRejected, old))
+		e := h.fails(r, rotate.FinishSecret, rotate.CodeRollbackImpossible)
+		if !e.Critical || e.Transient {
+			t.Errorf("%+v", e)
+		}
+		h.wantStages(map[string]string{store.StageCurrent: r.Token, store.StagePrevious: old})
+	})
 }
 
 func TestALeakedPairIsNotRolledBackTo(t *testing.T) {
-	h := newHarness(t, generic(oauthtest.Settings{}))
-	h.putDocument(h.document("old", map[string]any{"fallback": false}))
-	h.sweep()
-	h.stageNew("new")
-	r := h.start()
-	h.steps(r, rotate.CreateSecret)
-	h.must(h.aws.MoveStage(secretID, store.StageCurrent, r.Token)) // as if finishSecret was cut off right after the promotion
-	h.provider.Remove("client-new")
-	h.fails(r, rotate.FinishSecret, rotate.CodeRollbackImpossible)
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, generic(oauthtest.Settings{}))
+		h.putDocument(h.document("old", map[string]any{"fallback": false}))
+		h.sweep()
+		h.stageNew("new")
+		r := h.start()
+		h.steps(r, rotate.CreateSecret)
+		h.must(h.aws.MoveStage(secretID, store.StageCurrent, r.Token)) // as if finishSecret was cut off right after the promotion
+		h.provider.Remove("client-new")
+		h.fails(r, rotate.FinishSecret, rotate.CodeRollbackImpossible)
+	})
 }
 
 func TestAnErrorUnwrapsToItsCause(t *testing.T) {
-	h := newHarness(t, generic(oauthtest.Settings{}))
-	h.stageNew("new")
-	r := h.start()
-	h.aws.Inject(awstest.Fault{Op: awstest.DescribeSecret, Effect: awstest.InternalError})
-	if err := r.Step(t.Context(), "createSecret"); !errors.Is(err, store.ErrUnavailable) {
-		t.Error(err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, generic(oauthtest.Settings{}))
+		h.stageNew("new")
+		r := h.start()
+		h.aws.Inject(awstest.Fault{Op: awstest.DescribeSecret, Effect: awstest.InternalError})
+		if err := r.Step(t.Context(), "createSecret"); !errors.Is(err, store.ErrUnavailable) {
+			t.Error(err)
+		}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
@@ -267,45 +268,51 @@ type tripper func(*http.Request) (*http.Response, error)
 func (f tripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestANewPairWithFewerScopesDoesNotPass(t *testing.T) {
-	h, r := pending(t, kiwify(oauthtest.Settings{}), nil)
-	h.provider.Update("client-new", func(c *oauthtest.Client) { c.Scopes = []string{"stats"} })
-	e := h.fails(r, rotate.TestSecret, rotate.CodeScopeLost)
-	if !strings.Contains(e.Error(), "products") {
-		t.Error(e)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		h, r := pending(t, kiwify(oauthtest.Settings{}), nil)
+		h.provider.Update("client-new", func(c *oauthtest.Client) { c.Scopes = []string{"stats"} })
+		e := h.fails(r, rotate.TestSecret, rotate.CodeScopeLost)
+		if !strings.Contains(e.Error(), "products") {
+			t.Error(e)
+		}
+	})
 }
 
 func TestAPendingVersionWithAnotherConfigurationIsNeverTried(t *testing.T) {
-	h := newHarness(t, generic(oauthtest.Settings{}))
-	h.sweep()
-	r := h.start()
-	asked := h.provider.Total().TokenCalls
-	h.must(h.secrets.Put(t.Context(), store.VersionWrite{SecretID: secretID, VersionID: r.Token, Stages: []string{store.StagePending},
-		Value: oauth.NewSecret(h.document("old", map[string]any{"token_endpoint": "https://evil.example.com/token"}))}))
-	for _, s := range []rotate.Step{rotate.TestSecret} {
-		h.fails(r, s, rotate.CodePendingConflict)
-	}
-	if h.provider.Total().TokenCalls != asked {
-		t.Error("somebody was asked")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, generic(oauthtest.Settings{}))
+		h.sweep()
+		r := h.start()
+		asked := h.provider.Total().TokenCalls
+		h.must(h.secrets.Put(t.Context(), store.VersionWrite{SecretID: secretID, VersionID: r.Token, Stages: []string{store.StagePending},
+			Value: oauth.NewSecret(h.document("old", map[string]any{"token_endpoint": "https://evil.example.com/token"}))}))
+		for _, s := range []rotate.Step{rotate.TestSecret} {
+			h.fails(r, s, rotate.CodePendingConflict)
+		}
+		if h.provider.Total().TokenCalls != asked {
+			t.Error("somebody was asked")
+		}
+	})
 }
 
 // TestTheTokenOfATestIsNotThrownAwayWhereThatHurts: a new secret of the same client may end the published token with the first test.
 func TestTheTokenOfATestIsNotThrownAwayWhereThatHurts(t *testing.T) {
-	h := newHarness(t, generic(oauthtest.Settings{Evicts: true}))
-	h.sweep()
-	h.provider.Update("client-old", func(c *oauthtest.Client) { c.Secret = oauth.NewSecret("reset-secret-0123456789") })
-	h.stage(`{"client_id":"client-old","client_secret":"reset-secret-0123456789"}`)
-	r := h.start()
-	h.steps(r, rotate.CreateSecret, rotate.SetSecret, rotate.TestSecret)
-	token, rec := h.published()
-	if !h.provider.Validate(token) || rec.Credential != r.Token || rec.RenewAt.After(time.Now()) {
-		t.Errorf("the published token is dead, or stays: %+v", rec)
-	}
-	h.steps(r, rotate.FinishSecret)
-	if token, rec = h.published(); !h.provider.Validate(token) || rec.Credential != r.Token || rec.Stage != store.StageCurrent {
-		t.Errorf("%+v", rec)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, generic(oauthtest.Settings{Evicts: true}))
+		h.sweep()
+		h.provider.Update("client-old", func(c *oauthtest.Client) { c.Secret = oauth.NewSecret("reset-secret-0123456789") })
+		h.stage(`{"client_id":"client-old","client_secret":"reset-secret-0123456789"}`)
+		r := h.start()
+		h.steps(r, rotate.CreateSecret, rotate.SetSecret, rotate.TestSecret)
+		token, rec := h.published()
+		if !h.provider.Validate(token) || rec.Credential != r.Token || rec.RenewAt.After(time.Now()) {
+			t.Errorf("the published token is dead, or stays: %+v", rec)
+		}
+		h.steps(r, rotate.FinishSecret)
+		if token, rec = h.published(); !h.provider.Validate(token) || rec.Credential != r.Token || rec.Stage != store.StageCurrent {
+			t.Errorf("%+v", rec)
+		}
+	})
 }
 
 func TestNewTellsEveryFault(t *testing.T) {
