@@ -113,8 +113,8 @@ func Admit(now time.Time, s State, d Decision, c Candidate, p Policy) Admission 
 		return Admission{Notices: accountNotice(s.Failure, published.Account, c.Account), Rejected: accountChanged(c, published.Account)}
 	}
 	a := Admission{Token: c.token(s.ID, p)}
-	// After another program's change the parameter may hold anything: publish the new token in any case.
-	trusted := published != nil && d.Reason != ChangedByOther
+	// The parameter may be gone, or hold what another program wrote, also when the caller forces the renewal: publish the new token in any case.
+	trusted := published != nil && !d.Displaced && d.Reason != ChangedByOther
 	if trusted && c.TokenID == published.TokenID && !a.Token.ExpiresAt.After(published.ExpiresAt.Add(sameExpiry)) {
 		return reused(now, s, d, a, p)
 	}

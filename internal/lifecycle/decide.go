@@ -84,11 +84,14 @@ type Decision struct {
 	NotBefore    time.Time // when to decide again, for Keep and Wait; zero otherwise
 	UseStandby   bool      // when AWSCURRENT is refused, a standby may be used in the same run
 	ClearFailure bool      // the failure is about client credentials that are not AWSCURRENT any more
+	Displaced    bool      // the parameter was seen not to hold the published token
 }
 
 // Decide says what to do with a connection in the run that starts at now.
 func Decide(now time.Time, s State, o Observation, p Policy, ov Override) Decision {
-	d := decide(now, view{s, o}, p, ov)
+	v := view{s, o}
+	d := decide(now, v, p, ov)
+	d.Displaced = v.displaced()
 	if d.Text == "" {
 		d.Text = string(d.Reason)
 	}
@@ -158,6 +161,11 @@ func (v view) exists() bool {
 		return v.Parameter.Version != 0
 	}
 	return v.Token != nil
+}
+
+// displaced reports whether the parameter was seen not to hold the published token: it is gone, or another program wrote it.
+func (v view) displaced() bool {
+	return v.Parameter != nil && v.Token != nil && v.Parameter.Version != v.Token.Version
 }
 
 // wanted says what would be done without failures.
