@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -18,7 +20,6 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"github.com/chaveiro/chaveiro/internal/heap"
 	"github.com/chaveiro/chaveiro/internal/refresh"
 	"github.com/chaveiro/chaveiro/internal/ssmstore"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
@@ -113,8 +114,15 @@ func dueAfter(p *oauthtest.Provider) time.Duration {
 	return 36 * time.Hour
 }
 
-// memorySize of the function in MB. The refresher has its collector of garbage work as the function does.
+// memorySize of the function in MB, the default of the template.
 const memorySize = 256
+
+// asOnLambda sets for this process what template.yaml sets for the functions by GOGC, GOMAXPROCS and GOMEMLIMIT.
+func asOnLambda() {
+	debug.SetGCPercent(400)
+	debug.SetMemoryLimit(memorySize * 1_000_000)
+	runtime.GOMAXPROCS(1)
+}
 
 // unpaced lets the pacer of the writes stand back: at a place each nanosecond nobody waits for one.
 func unpaced(c *refresh.Config) { c.MaxWritesPerSecond = 1e9 }
@@ -122,7 +130,7 @@ func unpaced(c *refresh.Config) { c.MaxWritesPerSecond = 1e9 }
 // refresherPasses sweeps, with all tokens due each time, over real connections to the addresses in the environment. Log lines and metrics
 // go to a file that keeps nothing.
 func refresherPasses(ctx context.Context, t task) (samples, error) {
-	heap.Tune(memorySize)
+	asOnLambda()
 	config, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
 		return nil, err
@@ -149,7 +157,7 @@ func refresherPasses(ctx context.Context, t task) (samples, error) {
 // tapePasses sweeps in process. The second sweep, in which all tokens are due for the first time, is recorded; those that are measured ask
 // the same and get the same answers.
 func tapePasses(ctx context.Context, t task, profile func(oauthtest.Options) *oauthtest.Provider) (samples, error) {
-	heap.Tune(memorySize)
+	asOnLambda()
 	r := new(refresher)
 	// The provider goes by the same clock: else its tokens would seem to have lived for half a day when they come.
 	s, err := newStage(profile(oauthtest.Options{Now: r.now}), t.tokens, "")

@@ -124,6 +124,7 @@ func functionEnvironment() []string {
 		"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=en_US.UTF-8", "TZ=:UTC", "HOME=/nonexistent", "_HANDLER=bootstrap",
 		"AWS_LAMBDA_FUNCTION_NAME=bench", "AWS_LAMBDA_FUNCTION_VERSION=$LATEST", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=" + strconv.Itoa(memorySize),
 		"AWS_REGION=" + region, "AWS_DEFAULT_REGION=" + region, "AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=not-a-key",
+		"GOGC=400", "GOMAXPROCS=1", fmt.Sprintf("GOMEMLIMIT=%d000000B", memorySize),
 		"SECRET_PREFIX=" + secretPrefix, "PARAMETER_PREFIX=" + parameterPrefix, "STACK_NAME=bench",
 	}
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
-	"github.com/chaveiro/chaveiro/internal/heap"
 	"github.com/chaveiro/chaveiro/internal/refresh"
 	"github.com/chaveiro/chaveiro/internal/rotate"
 	"github.com/chaveiro/chaveiro/internal/smsecret"
@@ -241,7 +240,7 @@ func rotatorPasses(ctx context.Context, t task) (samples, error) {
 	}
 	defer func() { _ = logs.Close() }()
 	secrets := secretsmanager.NewFromConfig(config)
-	heap.Tune(memorySize)
+	asOnLambda()
 	r, err := newRotator(wiring{secrets: secrets, parameters: ssm.NewFromConfig(config), logs: logs, change: unpaced}, secrets)
 	if err != nil {
 		return nil, err
@@ -275,7 +274,7 @@ func rotatorTapePasses(ctx context.Context, t task) (samples, error) {
 	}
 	defer func() { _ = logs.Close() }()
 	secrets := secretsmanager.NewFromConfig(config)
-	heap.Tune(memorySize)
+	asOnLambda()
 	r, err := newRotator(wiring{secrets: secrets, parameters: ssm.NewFromConfig(config), network: endpoints, logs: logs, change: unpaced}, secrets)
 	if err != nil {
 		return nil, err

@@ -12,7 +12,6 @@ import (
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
 	"github.com/chaveiro/chaveiro/internal/probe"
-	"github.com/chaveiro/chaveiro/internal/refresh"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
@@ -97,7 +96,7 @@ func (d *demo) expiredToken(ctx context.Context, seen *health) error {
 	d.expect("it is one of three, and named, an hour after its end", r.Connections == probe.Counts{Total: 3, Fresh: 2, Expired: 1} && len(r.Attention) == 1 &&
 		needs(r, typo, probe.Expired, -time.Hour))
 	d.expect("the reason begins with its end; the rest is what the refresher wrote down for a person", len(r.Attention) == 1 &&
-		strings.HasPrefix(r.Attention[0].Reason, "expired 20") && strings.HasSuffix(r.Attention[0].Reason, ". "+d.value(typo, refresh.KindFailure)) &&
+		strings.HasPrefix(r.Attention[0].Reason, "expired 20") && strings.HasSuffix(r.Attention[0].Reason, ". "+d.world.state(typo).Failure.Message) &&
 		strings.Contains(r.Attention[0].Reason, "refuses this pair"))
 	d.say("\n  Another day later nobody has mended it.")
 	if err := d.world.letTimePass(24*time.Hour, typo); err != nil {
@@ -197,17 +196,16 @@ func reportIn(payload []byte) (r probe.Report, status int, err error) {
 	return r, 0, json.Unmarshal(payload, &r)
 }
 
-// watch notes calls that a healthcheck must not make. Two listings and the words of failures are its reading; one secret for each endpoint is
-// read where the catalogue does not know how to ask it, as on this machine.
+// watch notes calls that a healthcheck must not make. It scans the state table and lists the secrets; it reads one secret for each endpoint where the
+// catalogue does not know how to probe it, as on this machine.
 func (h *health) watch(calls []awstest.Call, endpoints int) {
 	secrets := 0
 	for _, c := range calls {
-		listing := c.Op == awstest.ListSecrets || c.Op == awstest.DescribeParameters
-		words := c.Op == awstest.GetParameters && !c.Decrypts && !slices.ContainsFunc(c.Names, isNoFailure)
+		listing := c.Op == awstest.ListSecrets || c.Op == awstest.Scan
 		if c.Op == awstest.GetSecretValue {
 			secrets++
 		}
-		if !listing && !words && (c.Op != awstest.GetSecretValue || secrets > endpoints) {
+		if !listing && (c.Op != awstest.GetSecretValue || secrets > endpoints) {
 			h.beside = append(h.beside, fmt.Sprintf("called %s %s", c.Op, strings.Join(c.Names, " ")))
 		}
 	}
@@ -215,8 +213,6 @@ func (h *health) watch(calls []awstest.Call, endpoints int) {
 		h.beside = append(h.beside, "was not seen: its calls are not counted")
 	}
 }
-
-func isNoFailure(name string) bool { return !strings.HasSuffix(name, "/"+string(refresh.KindFailure)) }
 
 func (d *demo) showReport(eventFile string, took time.Duration, r probe.Report, status int) {
 	d.say("  > invoke chaveiro-healthcheck with %s", eventFile)

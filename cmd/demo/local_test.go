@@ -339,7 +339,7 @@ func TestTheContainersAddressIsLocals(t *testing.T) {
 	if err := json.Unmarshal(text, &file); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"AWS_ENDPOINT_URL_SSM", "AWS_ENDPOINT_URL_SECRETS_MANAGER"} {
+	for _, name := range []string{"AWS_ENDPOINT_URL_SSM", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_DYNAMODB"} {
 		if want := fmt.Sprintf("http://%s:%d", dockerHost, defaultPort); file.Parameters[name] != want {
 			t.Errorf("%s is %q, want %q", name, file.Parameters[name], want)
 		}

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/store"
 )
 
 // readers are two programs that use one connection's token while it is rotated: one reads the parameter before each call of the provider's
@@ -37,7 +37,7 @@ func newReaders(w *world, connection string) *readers {
 func (r *readers) look(ctx context.Context, when string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	token := r.world.value(r.connection, refresh.KindToken)
+	token := r.world.value(r.connection, store.KindToken)
 	if r.kept == "" {
 		r.kept = token
 	}
@@ -56,7 +56,7 @@ func (r *readers) call(ctx context.Context, token string) error {
 		return errors.New("the address of the API cannot be used")
 	}
 	request.Header.Set("Authorization", "Bearer "+token)
-	if account := r.world.value(r.connection, refresh.KindAccount); account != "" {
+	if account := r.world.value(r.connection, store.KindAccount); account != "" {
 		request.Header.Set("X-Kiwify-Account-Id", account)
 	}
 	answer, err := r.client.Do(request)

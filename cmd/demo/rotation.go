@@ -11,9 +11,8 @@ import (
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
 	"github.com/chaveiro/chaveiro/internal/lambdatest"
-	"github.com/chaveiro/chaveiro/internal/refresh"
-	"github.com/chaveiro/chaveiro/internal/renew"
 	"github.com/chaveiro/chaveiro/internal/rotate"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
@@ -66,7 +65,7 @@ func (r *rotation) stage(c credential) (versionID string, err error) {
 		return "", err
 	}
 	r.say("  > put-secret-value --secret-id %s%s --version-stages CANDIDATE   (client_id %s and its client_secret, nothing else)", secretPrefix, r.connection, c.id)
-	return r.world.aws.StageSecret(secretPrefix+r.connection, refresh.StageCandidate, string(pair))
+	return r.world.aws.StageSecret(secretPrefix+r.connection, store.StageCandidate, string(pair))
 }
 
 // start is rotate-secret.
@@ -154,7 +153,7 @@ func did(step rotate.Step, logs string) string {
 // showLabels prints whose pair each label of the secret is on. A client_id is no secret.
 func (r *rotation) showLabels() {
 	var all []string
-	for _, label := range []string{refresh.StageCurrent, refresh.StagePrevious, refresh.StagePending, refresh.StageCandidate, refresh.StageRejected} {
+	for _, label := range []string{store.StageCurrent, store.StagePrevious, store.StagePending, store.StageCandidate, store.StageRejected} {
 		if id := r.client(label); id != "" {
 			all = append(all, label+" "+id)
 		}
@@ -185,12 +184,11 @@ func (r *rotation) label(label string) string {
 
 // publishedBy is the id of the version whose token is published.
 func (r *rotation) publishedBy() string {
-	p, _ := r.world.aws.Parameter(parameterName(r.connection, refresh.KindToken))
-	record, err := renew.ParseRecord(p.Description)
-	if err != nil {
+	token := r.world.state(r.connection).Token
+	if token == nil {
 		return ""
 	}
-	return record.Credential
+	return token.Credential
 }
 
 // ended is the code of the error that the last try ended with, "" when it succeeded.
@@ -209,7 +207,7 @@ func (d *demo) promoted(ctx context.Context) error {
 	d.say("  Hotmart has no interface for making pairs: a person makes one in the panel. What the rotation adds is that it goes live only after it has proved itself.")
 	r := d.rotation(ctx, shop)
 	defer r.close()
-	before := r.client(refresh.StageCurrent)
+	before := r.client(store.StageCurrent)
 	pair := newCredential(w.hotmart, "loja-a-client-3", "")
 	if _, err := r.stage(pair); err != nil {
 		return err
@@ -220,8 +218,8 @@ func (d *demo) promoted(ctx context.Context) error {
 	if err := r.try(ctx); err != nil {
 		return err
 	}
-	d.expect("the new pair is AWSCURRENT, the one before is AWSPREVIOUS", r.started.Err == nil && r.client(refresh.StageCurrent) == pair.id && r.client(refresh.StagePrevious) == before)
-	d.expect("AWSPENDING and CANDIDATE are gone: the next rotation can begin", r.label(refresh.StagePending) == "" && r.label(refresh.StageCandidate) == "")
+	d.expect("the new pair is AWSCURRENT, the one before is AWSPREVIOUS", r.started.Err == nil && r.client(store.StageCurrent) == pair.id && r.client(store.StagePrevious) == before)
+	d.expect("AWSPENDING and CANDIDATE are gone: the next rotation can begin", r.label(store.StagePending) == "" && r.label(store.StageCandidate) == "")
 	d.expect("the published token comes from the new pair, and works", r.publishedBy() == r.started.Token && d.valid(shop))
 	d.expect("it is the one of the last test: two tests, two tokens, and none beside them", w.hotmart.Stats(pair.id).Minted == 2)
 	d.expect("no program was refused while the pair changed", r.readers.served(10, d.say))
@@ -234,7 +232,7 @@ func (d *demo) refused(ctx context.Context) error {
 	d.chapter("A bad pair is staged: it never goes live")
 	r := d.rotation(ctx, shop)
 	defer r.close()
-	current := r.label(refresh.StageCurrent)
+	current := r.label(store.StageCurrent)
 	bad := newCredential(w.hotmart, "loja-a-client-4", "")
 	bad.secret = oauth.NewSecret(rand.Text()) // copied badly
 	candidate, err := r.stage(bad)
@@ -248,9 +246,9 @@ func (d *demo) refused(ctx context.Context) error {
 		return err
 	}
 	d.expect("the provider refuses it in the test, and the message says what to do next", r.ended() == rotate.CodeRejected && strings.Contains(r.started.Err.Error(), "AWSCURRENT works and stays"))
-	d.expect("AWSCURRENT is untouched, and its token published", r.label(refresh.StageCurrent) == current && r.publishedBy() == current && d.valid(shop))
-	d.expect("AWSPENDING is gone: nobody has to clean up before the next rotation", r.label(refresh.StagePending) == "")
-	d.expect("the staged version is labelled REJECTED, and no longer CANDIDATE", r.label(refresh.StageRejected) == candidate && r.label(refresh.StageCandidate) == "")
+	d.expect("AWSCURRENT is untouched, and its token published", r.label(store.StageCurrent) == current && r.publishedBy() == current && d.valid(shop))
+	d.expect("AWSPENDING is gone: nobody has to clean up before the next rotation", r.label(store.StagePending) == "")
+	d.expect("the staged version is labelled REJECTED, and no longer CANDIDATE", r.label(store.StageRejected) == candidate && r.label(store.StageCandidate) == "")
 	d.expect("no program noticed the bad pair", r.readers.served(10, d.say))
 	return nil
 }
@@ -261,7 +259,7 @@ func (d *demo) rolledBack(ctx context.Context) error {
 	d.chapter("A Kiwify pair passes its tests and dies right after it went live, and the function is cut off too")
 	r := d.rotation(ctx, course)
 	defer r.close()
-	before, token := r.label(refresh.StageCurrent), d.value(course, refresh.KindToken)
+	before, token := r.label(store.StageCurrent), d.value(course, store.KindToken)
 	pair := newCredential(w.kiwify, "main-client-2", "acc-main")
 	if _, err := r.stage(pair); err != nil {
 		return err
@@ -273,21 +271,21 @@ func (d *demo) rolledBack(ctx context.Context) error {
 	if err := r.try(ctx); err != nil {
 		return err
 	}
-	d.expect("the dead pair is AWSCURRENT, its token was not published: the worst moment", r.label(refresh.StageCurrent) == r.started.Token && d.value(course, refresh.KindToken) == token)
+	d.expect("the dead pair is AWSCURRENT, its token was not published: the worst moment", r.label(store.StageCurrent) == r.started.Token && d.value(course, store.KindToken) == token)
 	d.say("  Secrets Manager tries the whole rotation again, by itself. In a new process the function finds its version live and unpublished, asks for a token, and is refused.")
 	r.watch(ctx, nil)
 	if err := r.try(ctx); err != nil {
 		return err
 	}
 	d.expect("the retry rolls back, and says so", r.ended() == rotate.CodeRolledBack)
-	d.expect("AWSCURRENT is the pair of before, which proved itself first", r.label(refresh.StageCurrent) == before)
-	d.expect("the dead pair is REJECTED and not AWSPREVIOUS: nothing falls back to it", r.label(refresh.StageRejected) == r.started.Token && r.label(refresh.StagePrevious) != r.started.Token)
-	d.expect("the published token comes from the pair of before, and is a new one", r.publishedBy() == before && d.valid(course) && d.value(course, refresh.KindToken) != token)
+	d.expect("AWSCURRENT is the pair of before, which proved itself first", r.label(store.StageCurrent) == before)
+	d.expect("the dead pair is REJECTED and not AWSPREVIOUS: nothing falls back to it", r.label(store.StageRejected) == r.started.Token && r.label(store.StagePrevious) != r.started.Token)
+	d.expect("the published token comes from the pair of before, and is a new one", r.publishedBy() == before && d.valid(course) && d.value(course, store.KindToken) != token)
 	d.say("  And once more, as Secrets Manager does:")
 	if err := r.try(ctx); err != nil {
 		return err
 	}
-	d.expect("a further try changes nothing: the bad pair does not come back", r.ended() == rotate.CodeVersionNotPending && r.label(refresh.StageCurrent) == before)
+	d.expect("a further try changes nothing: the bad pair does not come back", r.ended() == rotate.CodeVersionNotPending && r.label(store.StageCurrent) == before)
 	d.expect("no program was refused through all of it", r.readers.served(20, d.say))
 	return d.afterwards(ctx)
 }
@@ -296,7 +294,7 @@ func (d *demo) rolledBack(ctx context.Context) error {
 func (r *rotation) killAfterPromotion(ctx context.Context, p *oauthtest.Provider, client string) {
 	done := false
 	r.watch(ctx, func(op awstest.Op) {
-		if op == awstest.UpdateSecretVersionStage && !done && r.label(refresh.StageCurrent) == r.started.Token {
+		if op == awstest.UpdateSecretVersionStage && !done && r.label(store.StageCurrent) == r.started.Token {
 			done = true
 			p.Remove(client)
 			r.say("    (AWSCURRENT has moved. In this moment somebody deletes the new pair in Kiwify's panel, and the machine under the function dies)")

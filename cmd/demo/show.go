@@ -11,7 +11,7 @@ import (
 
 	"github.com/chaveiro/chaveiro/internal/lambdatest"
 	"github.com/chaveiro/chaveiro/internal/refresh"
-	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/store"
 )
 
 // demo tells a person what happens, and remembers whether it was as it should be.
@@ -66,7 +66,7 @@ func (d *demo) invoke(ctx context.Context) (refresh.Result, string, error) {
 	d.say("    answered in %d ms: %d refreshed, %d fresh, %d failed", d.now().Sub(started).Milliseconds(),
 		result.Counts.Refreshed, result.Counts.Fresh, result.Counts.Failed)
 	for _, e := range result.Refreshed {
-		d.say("    refreshed  %-15s reason: %s; valid until %s, minted by %s", e.Connection, reason(logs, e.Connection), clock(e.ExpiresAt), e.Stage)
+		d.say("    refreshed  %-15s reason: %s; valid until %s, issued with %s", e.Connection, reason(logs, e.Connection), clock(e.ExpiresAt), e.Stage)
 	}
 	for _, e := range result.Fresh {
 		d.say("    fresh      %-15s %s", e.Connection, e.Reason)
@@ -88,20 +88,19 @@ func (d *demo) invoke(ctx context.Context) (refresh.Result, string, error) {
 
 // showStored prints what readers of one connection find; the token only by its first letters.
 func (d *demo) showStored(connection string) {
-	for _, kind := range []refresh.Kind{refresh.KindToken, refresh.KindAccount, refresh.KindFailure} {
+	for _, kind := range []store.Kind{store.KindToken, store.KindAccount, store.KindFailure} {
 		p, ok := d.world.aws.Parameter(parameterName(connection, kind))
 		switch {
-		case !ok && kind == refresh.KindToken:
+		case !ok && kind == store.KindToken:
 			d.say("    %-36s does not exist", parameterName(connection, kind))
 		case !ok:
-		case kind == refresh.KindToken:
-			record, err := renew.ParseRecord(p.Description)
-			if err != nil {
-				d.say("    %-36s version %d, %v", p.Name, p.Version, err)
-				continue
+		case kind == store.KindToken:
+			renewal := "no state"
+			if t := d.world.state(connection).Token; t != nil {
+				renewal = "renew at " + clock(t.RenewAt)
 			}
-			d.say("    %-36s version %d, %s %s, renew at %s", p.Name, p.Version, p.Type, masked(p.Value.Reveal()), clock(record.RenewAt))
-		case kind == refresh.KindAccount:
+			d.say("    %-36s version %d, %s %s, %s", p.Name, p.Version, p.Type, masked(p.Value.Reveal()), renewal)
+		case kind == store.KindAccount:
 			d.say("    %-36s %s", p.Name, p.Value.Reveal())
 		default:
 			d.say("    %-36s (a sentence: see \"failed\" above)", p.Name)

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/chaveiro/chaveiro/internal/refresh"
-	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/store"
 )
 
 // run tells the story. Each chapter changes the world, invokes the function and compares.
@@ -64,9 +64,9 @@ func (d *demo) firstTokens(ctx context.Context) error {
 	d.expect("Hotmart and Kiwify tokens are published", refreshed(result, shop) && refreshed(result, course))
 	d.expect("both for the reason missing", reason(logs, shop) == "missing" && reason(logs, course) == "missing")
 	d.expect("the readers' parameters hold tokens that the providers accept", d.valid(shop) && d.valid(course))
-	d.expect("Kiwify's account id is published beside the token", d.value(course, refresh.KindAccount) == "acc-main")
+	d.expect("Kiwify's account id is published beside the token", d.value(course, store.KindAccount) == "acc-main")
 	d.expect("the third fails alone, and says why", failedWith(result, typo, "invalid_client"))
-	d.expect("no token is published for it", d.value(typo, refresh.KindToken) == "")
+	d.expect("no token is published for it", d.value(typo, store.KindToken) == "")
 	return nil
 }
 
@@ -76,13 +76,13 @@ func (d *demo) timePasses(ctx context.Context) error {
 	if err := d.world.letTimePass(15*time.Hour, shop, course, typo); err != nil {
 		return err
 	}
-	before := d.value(course, refresh.KindToken)
+	before := d.value(course, store.KindToken)
 	result, logs, err := d.invoke(ctx)
 	if err != nil {
 		return err
 	}
 	d.expect("Kiwify's token is renewed because it is due, 9 hours before its end", refreshed(result, course) && reason(logs, course) == "due")
-	d.expect("its parameter holds another token", d.value(course, refresh.KindToken) != before && d.valid(course))
+	d.expect("its parameter holds another token", d.value(course, store.KindToken) != before && d.valid(course))
 	d.expect("Hotmart's token stays: fresh, no request was made", fresh(result, shop) && d.world.hotmart.Total().TokenCalls == 1)
 	d.expect("the wrong pair is tried a second time", failedWith(result, typo, "invalid_client") && d.attempts(typo) == 2)
 	return nil
@@ -118,7 +118,7 @@ func (d *demo) mended(ctx context.Context) error {
 		return err
 	}
 	d.expect("it has its token in the next run, without waiting", refreshed(result, typo) && d.valid(typo))
-	d.expect("its refresh_failure parameter is gone", d.value(typo, refresh.KindFailure) == "")
+	d.expect("its refresh_failure parameter is gone", d.value(typo, store.KindFailure) == "")
 	d.expect("nothing else was renewed", len(result.Refreshed) == 1 && len(result.Failed) == 0)
 	return nil
 }
@@ -150,18 +150,17 @@ func failedWith(r refresh.Result, connection, code string) bool {
 	return false
 }
 
-// attempts that the failure record of a connection counts.
+// attempts that the failure of a connection counts.
 func (d *demo) attempts(connection string) int {
-	p, _ := d.world.aws.Parameter(parameterName(connection, refresh.KindFailure))
-	f, err := renew.ParseFailure(p.Description)
-	if err != nil {
+	f := d.world.state(connection).Failure
+	if f == nil {
 		return 0
 	}
 	return f.Attempts
 }
 
 // value of a published parameter, "" when there is none. It is compared, never printed.
-func (d *demo) value(connection string, kind refresh.Kind) string {
+func (d *demo) value(connection string, kind store.Kind) string {
 	return d.world.value(connection, kind)
 }
 
@@ -171,5 +170,5 @@ func (d *demo) valid(connection string) bool {
 	if strings.HasPrefix(connection, "hotmart/") {
 		provider = d.world.hotmart
 	}
-	return provider.Validate(d.value(connection, refresh.KindToken))
+	return provider.Validate(d.value(connection, store.KindToken))
 }

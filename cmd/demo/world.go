@@ -14,9 +14,11 @@ import (
 	"time"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/dynamostate"
 	"github.com/chaveiro/chaveiro/internal/lambdatest"
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/internal/refresh"
-	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
@@ -123,54 +125,45 @@ func (w *world) storeThree() (right credential, err error) {
 		w.store(typo, "kiwify", w.kiwifyURL, wrong))
 }
 
-// letTimePass moves every record back, as if the given time had passed. Nothing sleeps.
+// letTimePass moves every instant in the state table back, as if the given time had passed. Nothing sleeps.
 func (w *world) letTimePass(d time.Duration, connections ...string) error {
+	states, err := w.states()
+	if err != nil {
+		return err
+	}
 	for _, c := range connections {
-		if err := w.age(c, refresh.KindToken, func(text string, version int64) (string, error) {
-			r, err := renew.ParseRecord(text)
-			if err != nil {
-				return "", err
-			}
-			r.IssuedAt, r.ExpiresAt, r.RenewAt = r.IssuedAt.Add(-d), r.ExpiresAt.Add(-d), r.RenewAt.Add(-d)
-			r.Seq = version
-			return r.Encode(), nil
-		}); err != nil {
-			return err
+		s := w.state(c)
+		if t := s.Token; t != nil {
+			t.IssuedAt, t.ExpiresAt, t.RenewAt = t.IssuedAt.Add(-d), t.ExpiresAt.Add(-d), t.RenewAt.Add(-d)
 		}
-		if err := w.age(c, refresh.KindFailure, func(text string, _ int64) (string, error) {
-			f, err := renew.ParseFailure(text)
-			if err != nil {
-				return "", err
-			}
+		if f := s.Failure; f != nil {
 			f.FirstAt, f.LastAt, f.NextAt = f.FirstAt.Add(-d), f.LastAt.Add(-d), f.NextAt.Add(-d)
-			return f.Encode(), nil
-		}); err != nil {
-			return err
+		}
+		if _, err := states.Update(context.Background(), s); err != nil {
+			return fmt.Errorf("age %s: %w", c, err)
 		}
 	}
 	return nil
 }
 
-func (w *world) age(connection string, kind refresh.Kind, change func(text string, version int64) (string, error)) error {
-	name := parameterName(connection, kind)
-	p, ok := w.aws.Parameter(name)
-	if !ok {
-		return nil
-	}
-	text, err := change(p.Description, p.Version+1)
-	if err != nil {
-		return fmt.Errorf("age %s: %w", name, err)
-	}
-	_, err = w.aws.SetParameterDescription(name, text)
-	return err
+// states is the state table, without the network in between.
+func (w *world) states() (*dynamostate.Store, error) {
+	return dynamostate.New(dynamostate.Config{Client: awstest.DirectStates{World: w.aws}, Table: awstest.StateTable})
 }
 
-func parameterName(connection string, kind refresh.Kind) string {
+// state is the item of a connection.
+func (w *world) state(connection string) lifecycle.State {
+	s := dynamostate.Decode(w.aws.SDKItem(connection))
+	s.ID = connection
+	return s
+}
+
+func parameterName(connection string, kind store.Kind) string {
 	return parameterPrefix + "/" + connection + "/" + string(kind)
 }
 
 // value of a published parameter, "" when there is none. It is compared and sent, never printed.
-func (w *world) value(connection string, kind refresh.Kind) string {
+func (w *world) value(connection string, kind store.Kind) string {
 	p, _ := w.aws.Parameter(parameterName(connection, kind))
 	return p.Value.Reveal()
 }
@@ -182,9 +175,9 @@ func startFunction(ctx context.Context, name, dir, storesURL string) (*lambdates
 		return nil, err
 	}
 	return lambdatest.Start(ctx, lambdatest.Config{Bootstrap: bootstrap, Name: "chaveiro-" + name, Timeout: 60 * time.Second, Env: map[string]string{
-		"SECRET_PREFIX": secretPrefix, "PARAMETER_PREFIX": parameterPrefix, "STACK_NAME": "chaveiro", "MAX_WRITES_PER_SECOND": "3",
+		"SECRET_PREFIX": secretPrefix, "PARAMETER_PREFIX": parameterPrefix, "STATE_TABLE": awstest.StateTable, "STACK_NAME": "chaveiro", "MAX_WRITES_PER_SECOND": "3",
 		"AWS_REGION": awstest.Region, "AWS_ACCESS_KEY_ID": "demo", "AWS_SECRET_ACCESS_KEY": "demo", "AWS_SAM_LOCAL": "true",
-		"AWS_ENDPOINT_URL_SSM": storesURL, "AWS_ENDPOINT_URL_SECRETS_MANAGER": storesURL,
+		"AWS_ENDPOINT_URL_SSM": storesURL, "AWS_ENDPOINT_URL_SECRETS_MANAGER": storesURL, "AWS_ENDPOINT_URL_DYNAMODB": storesURL,
 	}})
 }
 

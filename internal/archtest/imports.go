@@ -42,8 +42,7 @@ func table() []row {
 		},
 		{"internal/report", list("internal/refresh", "internal/rotate", "internal/probe", "internal/connection", "pkg/oauth"), nil},
 
-		{"internal/heap", nil, nil},
-		{"internal/environment", list("internal/heap"), nil},
+		{"internal/environment", nil, nil},
 		{"internal/archtest", nil, nil},
 		{"internal/lambdatest", nil, nil},
 		{"internal/awstest/...", list("internal/awstest", "pkg/oauth"), list(awsSDK, smithy)},

@@ -110,6 +110,12 @@ func toInt(n *int32) *int {
 	return aws.Int(int(*n))
 }
 
+// SDKItem returns a copy of an item as the SDK has it, nil when there is none. It counts as no call.
+func (w *World) SDKItem(key string) map[string]types.AttributeValue {
+	defer w.lock()()
+	return toSDK(w.table.items[key])
+}
+
 // fromSDK turns the SDK's attributes into a World's.
 func fromSDK(in map[string]types.AttributeValue) item {
 	if in == nil {

@@ -316,12 +316,14 @@ func TestEveryDecisionHasItsFourParts(t *testing.T) {
 		t.Fatalf("%d decisions", len(files))
 	}
 	index := readPage(t, "ARCHITECTURE.md").links()
-	for i, full := range files {
+	seen := map[string]bool{}
+	for _, full := range files {
 		name := "docs/adr/" + filepath.Base(full)
-		number := fmt.Sprintf("%04d", i+1)
-		if !strings.HasPrefix(filepath.Base(full), number+"-") {
-			t.Errorf("%s: the next number is %s", name, number)
+		number, _, _ := strings.Cut(filepath.Base(full), "-")
+		if len(number) != 4 || seen[number] {
+			t.Errorf("%s: its name must begin with four digits that no other decision has", name)
 		}
+		seen[number] = true
 		p := readPage(t, name)
 		if p.sections[1].level != 1 || !strings.HasPrefix(p.sections[1].title, number+": ") {
 			t.Errorf("%s: its title begins with %q", name, number+": ")

@@ -155,9 +155,9 @@ func leaseValue(l lifecycle.Lease) types.AttributeValue {
 	return &types.AttributeValueMemberM{Value: f}
 }
 
-// decode makes the state of an item. What cannot be read, because somebody edited the item, counts as absent; without a readable token the
+// Decode makes the state of an item. What cannot be read, because somebody edited the item, counts as absent; without a readable token the
 // connection is renewed.
-func decode(item map[string]types.AttributeValue) lifecycle.State {
+func Decode(item map[string]types.AttributeValue) lifecycle.State {
 	f := fields(item)
 	s := lifecycle.State{ID: f.getText(attrConnection), Revision: max(0, f.getNumber(attrRevision))}
 	if f.getNumber(attrSchema) > schema {

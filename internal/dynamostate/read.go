@@ -82,7 +82,7 @@ func (s *Store) scanPages(ctx context.Context, in *dynamodb.ScanInput, most int,
 		}
 		states := make([]lifecycle.State, len(out.Items))
 		for i, item := range out.Items {
-			states[i] = decode(item)
+			states[i] = Decode(item)
 		}
 		page(states)
 		switch {
@@ -134,7 +134,7 @@ func (s *Store) getItems(ctx context.Context, ids []string, found map[string]lif
 		}
 		for _, items := range out.Responses { // of one table
 			for _, item := range items {
-				state := decode(item)
+				state := Decode(item)
 				found[state.ID] = state
 			}
 		}

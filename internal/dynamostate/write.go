@@ -29,13 +29,13 @@ func (s *Store) Claim(ctx context.Context, read lifecycle.State, o lifecycle.Own
 	c.set(attrRevision, number(read.Revision+1))
 	item, err := s.update(ctx, c, types.ReturnValueAllNew)
 	if err == nil {
-		return decode(item), nil
+		return Decode(item), nil
 	}
 	old, failed := conditionFailed(err)
 	if !failed {
 		return read, s.failed("UpdateItem", read.ID, err)
 	}
-	if is := decode(old); is.Revision == read.Revision+1 && is.Lease != nil && same(*is.Lease, lease) {
+	if is := Decode(old); is.Revision == read.Revision+1 && is.Lease != nil && same(*is.Lease, lease) {
 		return is, nil // an earlier attempt of this call took the lease
 	}
 	return read, inFlight("claim", read.ID)
@@ -88,7 +88,7 @@ func (s *Store) Release(ctx context.Context, leased lifecycle.State) error {
 	if !failed {
 		return s.failed("UpdateItem", leased.ID, err)
 	}
-	if is := decode(old); is.Revision == leased.Revision+1 && is.Lease == nil { // an earlier attempt of this call ended the lease
+	if is := Decode(old); is.Revision == leased.Revision+1 && is.Lease == nil { // an earlier attempt of this call ended the lease
 		return nil
 	}
 	return leaseLost("release", leased.ID)
@@ -198,7 +198,7 @@ func newChange(connection string) *change {
 
 // ifFree allows the write only if the item is as it was read and has no live lease.
 //
-// What somebody edited into something that decode cannot read must not keep the connection from being claimed: a revision that is no number
+// What somebody edited into something that Decode cannot read must not keep the connection from being claimed: a revision that is no number
 // or below 1 is revision 0, and a lease whose end is no number or after lastYear is no lease.
 func (c *change) ifFree(read lifecycle.State, now time.Time) {
 	c.name(attrRevision, attrLease, "until")

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
-	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
 )
 
 // books is what the store saw: every write that arrived, and every token that was published.
@@ -19,13 +19,13 @@ type books struct {
 	accounts  int
 	published map[*connection][]publication
 	versions  map[*connection]int64
-	records   map[*connection]*renew.Record
+	records   map[*connection]*lifecycle.Token
 }
 
 // publication is one token that became readable.
 type publication struct {
 	at     time.Time
-	record renew.Record
+	record lifecycle.Token
 	late   time.Duration // since the renew_at of the token that it replaced; zero for the first
 	early  bool          // the token that it replaced was not due yet
 	dead   time.Duration // how long the token that it replaced had been expired
@@ -56,29 +56,23 @@ func (b *books) note(name string) {
 
 // answered runs after each call of AWS has had its effect.
 func (w *world) answered(op awstest.Op, name string) {
-	if op != awstest.PutParameter {
+	if op != awstest.UpdateItem { // a commit
 		return
 	}
-	c := w.connectionOf(name)
+	c := w.connectionOf("/oauth/" + name + "/access_token")
 	if c == nil {
 		return
 	}
-	state, record, ok := w.published(c)
-	if !ok {
-		return
+	if t := w.state(c).Token; t != nil {
+		w.books.publish(c, t.Version, t)
 	}
-	if record == nil {
-		w.t.Errorf("%s: version %d has no record", c.id, state.Version)
-		return
-	}
-	w.books.publish(c, state.Version, record)
 }
 
-func (b *books) publish(c *connection, version int64, record *renew.Record) {
+func (b *books) publish(c *connection, version int64, record *lifecycle.Token) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.published == nil {
-		b.published, b.versions, b.records = map[*connection][]publication{}, map[*connection]int64{}, map[*connection]*renew.Record{}
+		b.published, b.versions, b.records = map[*connection][]publication{}, map[*connection]int64{}, map[*connection]*lifecycle.Token{}
 	}
 	if version <= b.versions[c] {
 		return // refused: nothing was written

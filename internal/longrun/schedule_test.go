@@ -57,7 +57,7 @@ func (w *world) invoke(c *container, deadline time.Duration, what refresh.Call) 
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
 	began := time.Now()
-	result, err := refresher.Run(ctx, what)
+	result, err := refresher.Run(ctx, what, refresh.Invocation{})
 	if c.ended.Load() {
 		return result, nil // nobody hears of it
 	}

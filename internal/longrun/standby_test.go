@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
@@ -87,17 +87,17 @@ type standbyCount struct {
 func (w *world) countStandby(c *connection, pair refusedPair, sum *standbyCount) {
 	w.t.Helper()
 	f := w.failing(c) // stays on record, with the refusals that latched it
-	if f == nil || f.Code != "invalid_client" || f.Attempts != renew.LatchAfter {
+	if f == nil || f.Code != "invalid_client" || f.Attempts != lifecycle.FailureThreshold {
 		w.t.Errorf("%s: failure record %+v", c.id, f)
 		return
 	}
 	refusals := w.kiwify.Stats(pair.refused).TokenCalls - pair.before
 	sum.refusals += refusals
 	hours := int(time.Since(f.FirstAt) / time.Hour)
-	if refusals > renew.LatchAfter+hours {
+	if refusals > lifecycle.FailureThreshold+hours {
 		sum.tooMany++
 	}
-	if refusals < renew.LatchAfter+hours-1 {
+	if refusals < lifecycle.FailureThreshold+hours-1 {
 		sum.tooFew++
 	}
 	taken := 0

@@ -34,7 +34,7 @@ func sticky(w *world) {
 
 	tb := w.title("%d Hotmart connections for %d lifetimes of 48 h, the same token until it ends", tenants, lifetimes)
 	w.tellRuns(tb)
-	tb.tell("the same token again", "%s", thousands(w.calls().reissued))
+	tb.tell("the same token again", "%s", thousands(w.calls().reused))
 	var ends, soon int
 	var worst time.Duration
 	for _, c := range all {

@@ -9,7 +9,7 @@ import (
 )
 
 // calls is what the token endpoints saw, and what became of it at the store.
-type calls struct{ asked, minted, reissued int }
+type calls struct{ asked, minted, reused int }
 
 func (w *world) calls() calls {
 	var c calls
@@ -17,7 +17,7 @@ func (w *world) calls() calls {
 		s := p.Total()
 		c.asked += s.TokenCalls
 		c.minted += s.Minted
-		c.reissued += s.Reissued
+		c.reused += s.Reissued
 	}
 	return c
 }

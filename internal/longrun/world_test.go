@@ -7,19 +7,20 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/dynamostate"
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/internal/provider"
 	"github.com/chaveiro/chaveiro/internal/refresh"
-	"github.com/chaveiro/chaveiro/internal/renew"
 	"github.com/chaveiro/chaveiro/internal/smsecret"
 	"github.com/chaveiro/chaveiro/internal/ssmstore"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
@@ -157,12 +158,14 @@ func (c *connection) document(client, secret string) string {
 }
 
 // published is what a connection's parameter holds; ok is false when there is none.
-func (w *world) published(c *connection) (state awstest.ParameterState, record *renew.Record, ok bool) {
+func (w *world) published(c *connection) (state awstest.ParameterState, token *lifecycle.Token, ok bool) {
 	state, ok = w.aws.Parameter(c.parameter)
-	if ok {
-		record, _ = renew.ParseRecord(state.Description)
-	}
-	return state, record, ok
+	return state, w.state(c).Token, ok
+}
+
+// state is the item of a connection.
+func (w *world) state(c *connection) lifecycle.State {
+	return dynamostate.Decode(w.aws.SDKItem(c.id))
 }
 
 // served counts the connections whose published token their provider accepts.
@@ -177,16 +180,7 @@ func (w *world) served(list []*connection) int {
 }
 
 // failing is the failure record of a connection, nil when there is none.
-func (w *world) failing(c *connection) *renew.Failure {
-	w.t.Helper()
-	state, ok := w.aws.Parameter(strings.TrimSuffix(c.parameter, "access_token") + "refresh_failure")
-	if !ok {
-		return nil
-	}
-	f, err := renew.ParseFailure(state.Description)
-	w.must(err)
-	return f
-}
+func (w *world) failing(c *connection) *lifecycle.Failure { return w.state(c).Failure }
 
 func (w *world) must(err error) {
 	w.t.Helper()
@@ -209,14 +203,16 @@ func (w *world) newContainer() *container {
 	aws.HTTPClient = &http.Client{Transport: lifeline{w.aws.Transport(), &c.ended}}
 	secrets, err := smsecret.New(smsecret.Config{Client: secretsmanager.NewFromConfig(aws), Prefix: "oauth/"})
 	w.must(err)
-	parameters, err := ssmstore.New(ssmstore.Config{Client: ssm.NewFromConfig(aws), Prefix: "/oauth", KMSKeyID: "alias/aws/ssm"})
+	parameters, err := ssmstore.New(ssmstore.Config{Client: ssm.NewFromConfig(aws), Prefix: "/oauth"})
+	w.must(err)
+	states, err := dynamostate.New(dynamostate.Config{Client: dynamodb.NewFromConfig(aws), Table: awstest.StateTable})
 	w.must(err)
 	catalogue, err := provider.Load()
 	w.must(err)
 	client, err := oauth.New(oauth.Config{Timeout: 10 * time.Second, Transport: lifeline{w.network, &c.ended}})
 	w.must(err)
 	c.config = refresh.Config{
-		Secrets: secrets, Parameters: parameters, Exchanger: client, Catalogue: catalogue,
+		Leases: states, States: states, Secrets: secrets, Parameters: parameters, Requester: client, Catalogue: catalogue,
 		SecretPrefix: "oauth/", Region: awstest.Region, Period: period, ReaderCache: readerCache, TokenTimeout: 10 * time.Second,
 		MaxConcurrency: 16, MaxWritesPerSecond: w.writesPerSecond,
 	}

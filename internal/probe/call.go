@@ -9,16 +9,16 @@ import (
 	"github.com/chaveiro/chaveiro/internal/provider"
 )
 
-// Call is what the function is asked to look at. The zero Call is everything, each endpoint by the kind that the catalogue names.
+// Call is what to measure. The zero Call is everything, with the kind of probe that the catalogue names for each endpoint.
 type Call struct {
 	Connections []string // nil: all
 	Probe       Probe    // "": as the catalogue says
 }
 
-// Probe is how endpoints are asked. Beside the catalogue's kinds there is None.
+// Probe is a kind of probe: one of the catalogue's, or None.
 type Probe = provider.Probe
 
-// None asks no endpoint.
+// None probes no endpoint.
 const None Probe = "none"
 
 // ParseCall reads a Lambda event (contract.md section 7): null, {}, an EventBridge object, or an object made by hand. Every error names the
@@ -38,7 +38,8 @@ func (c *Call) take(name string, raw json.RawMessage) (err error) {
 		c.Connections, err = event.Names(raw, "look at all of them")
 	case "probe":
 		const want = "token, reachability or none"
-		if err = event.Strict(raw, &c.Probe, want); err == nil && !slices.Contains([]Probe{provider.ProbeToken, provider.ProbeReachability, None}, c.Probe) {
+		kinds := []Probe{provider.ProbeToken, provider.ProbeReachability, None}
+		if err = event.Strict(raw, &c.Probe, want); err == nil && !slices.Contains(kinds, c.Probe) {
 			err = errors.New("must be " + want)
 		}
 	default:
@@ -47,7 +48,7 @@ func (c *Call) take(name string, raw json.RawMessage) (err error) {
 	return err
 }
 
-// wanted tells whether the call is about a connection.
+// wanted returns whether the call is about a connection.
 func (c Call) wanted() func(connection string) bool {
 	if c.Connections == nil {
 		return func(string) bool { return true }

@@ -17,12 +17,12 @@ import (
 )
 
 const (
-	// maxEndpoints is how many are asked in one run; where there are more, the next run goes on with the next.
+	// maxEndpoints is how many endpoints one run probes; where there are more, the next run continues with the next ones.
 	maxEndpoints = 100
-	// stagger is how long a request keeps the next from being made, so that many handshakes at once on a small processor do not look like slow
-	// providers. One that hangs keeps nobody longer.
+	// stagger is the longest time for which a probe delays the next one: many handshakes at once on a small processor would look like slow
+	// providers.
 	stagger = 100 * time.Millisecond
-	// turn is the time after which another connection, and the next endpoints, take their turn: the period of the healthcheck's schedule.
+	// turn is the time after which another connection's document, and the next endpoints, are used: the period of the healthcheck's schedule.
 	turn = 5 * time.Minute
 	// maxHost is the longest name of a host with its port.
 	maxHost = 253 + len(":65535")
@@ -33,11 +33,11 @@ type target struct {
 	host     string
 	provider provider.Provider
 	probe    Probe
-	url      string   // of the token endpoint; "" when only a connection's document tells it
-	reader   string   // the connection whose document is read, when one has to be
-	version  string   // of that document
-	healthy  []string // connections of this endpoint that do not fail, in order
-	others   []string
+	url      string   // of the token endpoint; "" when only a connection's document names it
+	source   string   // connection whose document is read for the request; "" when none is needed
+	version  string   // version id of that document
+	healthy  []string // connections of this endpoint that do not fail
+	others   []string // connections of this endpoint that fail or have no valid token
 }
 
 // targets are the endpoints that the connections use, by the hosts in their states, each once.
@@ -46,7 +46,7 @@ func (r *run) targets() []*target {
 	for _, it := range r.items {
 		host, id := it.endpoint()
 		p, known := r.cfg.Catalogue.Get(id)
-		if it.state == Paused || it.givenUp(r.now) || !isHost(host) || !known {
+		if it.state == Paused || it.abandoned(r.now) || !isHost(host) || !known {
 			continue
 		}
 		t := byHost[host]
@@ -72,14 +72,14 @@ func (r *run) targets() []*target {
 	return targets
 }
 
-// isHost reports whether a text of a record can be a host with its port: what cannot was written by somebody else, and is not repeated.
+// isHost reports whether a text of an item can be a host with its port. Any other text was edited by hand, and the report must not repeat it.
 func isHost(text string) bool {
 	return text != "" && len(text) <= maxHost && !strings.ContainsFunc(text, func(c rune) bool {
 		return (c < 'a' || c > 'z') && (c < '0' || c > '9') && !strings.ContainsRune(".-:[]", c)
 	})
 }
 
-// belongsTo names the provider of the endpoint. Of several on one host it is the one whose endpoint the catalogue knows.
+// belongsTo sets the provider of the endpoint. Of several providers on one host it is the one whose endpoint is in the catalogue.
 func (t *target) belongsTo(p provider.Provider) {
 	url := catalogued(p, t.host)
 	if t.provider.ID == "" || t.url == "" && (url != "" || p.ID < t.provider.ID) {
@@ -87,10 +87,11 @@ func (t *target) belongsTo(p provider.Provider) {
 	}
 }
 
-// endpoint is where the connection gets its tokens, and from whom, as far as its state shows.
+// endpoint is the host of the connection's token endpoint and its provider, from the published token or else from the failure; "" when neither
+// names one.
 func (it *item) endpoint() (host, providerID string) {
 	switch s := it.known; {
-	case s.Token != nil:
+	case s.Token != nil && s.Token.Endpoint != "":
 		return s.Token.Endpoint, s.Token.Provider
 	case s.Failure != nil:
 		return s.Failure.Endpoint, s.Failure.Provider
@@ -108,9 +109,9 @@ func catalogued(p provider.Provider, host string) string {
 	return ""
 }
 
-// choose decides how the endpoint is asked and whose document is read for it: another connection's in each turn.
-func (t *target) choose(asked Probe, turn int) {
-	t.probe = cmp.Or(asked, t.provider.Probe)
+// choose sets the kind of the probe and the connection whose document is read for it: another connection in each turn.
+func (t *target) choose(wanted Probe, turn int) {
+	t.probe = cmp.Or(wanted, t.provider.Probe)
 	if t.probe == provider.ProbeToken && (t.provider.MintEffect != provider.MintCoexists || len(t.healthy) == 0) {
 		t.probe = provider.ProbeReachability
 	}
@@ -121,51 +122,52 @@ func (t *target) choose(asked Probe, turn int) {
 		from = t.others
 	}
 	if t.probe == provider.ProbeToken || t.url == "" {
-		t.reader = from[turn%len(from)]
+		t.source = from[turn%len(from)]
 	}
 }
 
-// measure asks every target and returns what each answered. One for which the time no longer suffices is left out, and so is one whose
-// connection has moved to another endpoint.
+// measure probes every target and returns the results. A target for which too little time remains is left out, and so is one whose connection
+// has moved to another endpoint.
 func (r *run) measure(ctx context.Context, targets []*target) []Endpoint {
 	rows := make([]*Endpoint, len(targets))
 	var wg sync.WaitGroup
 	for i, t := range targets {
 		if deadline, ok := ctx.Deadline(); ctx.Err() != nil || ok && deadline.Sub(r.cfg.Now()) < r.cfg.TokenTimeout {
-			r.observe(Event{Kind: EventLeftOut, Message: "the time of the function is over before every endpoint was asked; the next run goes on"})
+			r.observe(Event{Kind: EventLeftOut, Message: "the time is over before every endpoint was probed; the next run continues"})
 			break
 		}
 		done := make(chan struct{})
 		wg.Go(func() {
 			defer close(done)
-			rows[i] = r.ask(ctx, t)
+			rows[i] = r.probe(ctx, t)
 		})
 		r.pause(ctx, done)
 	}
 	wg.Wait()
-	var asked []Endpoint
+	var probed []Endpoint
 	for _, row := range rows {
 		if row != nil {
-			asked = append(asked, *row)
+			probed = append(probed, *row)
 		}
 	}
-	return asked
+	return probed
 }
 
-// pause waits for an answer, but not for long.
-func (r *run) pause(ctx context.Context, answered <-chan struct{}) {
+// pause waits until a probe is done, for at most stagger.
+func (r *run) pause(ctx context.Context, done <-chan struct{}) {
 	timer := time.NewTimer(stagger)
 	defer timer.Stop()
 	select {
-	case <-answered:
+	case <-done:
 	case <-timer.C:
 	case <-ctx.Done():
 	}
 }
 
-// ask makes the request of one endpoint. An answer that is slower than the threshold is asked for once more at once, in what is left of one
-// time-out, and the faster one counts: a single lost packet says nothing about the provider. The first request has the Prober's own time-out.
-func (r *run) ask(ctx context.Context, t *target) *Endpoint {
+// probe measures one endpoint; nil when there is nothing to report. A response that is slower than the threshold is requested again at once,
+// within the rest of one time-out, and the faster one counts: a single lost packet says nothing about the provider. The first request has the
+// Prober's own time-out.
+func (r *run) probe(ctx context.Context, t *target) *Endpoint {
 	row := &Endpoint{Provider: t.provider.ID, Host: t.host, Probe: t.probe, ThresholdMS: r.cfg.Threshold.Milliseconds()}
 	within, cancel := context.WithDeadline(ctx, r.cfg.Now().Add(r.cfg.TokenTimeout))
 	defer cancel()
@@ -175,24 +177,24 @@ func (r *run) ask(ctx context.Context, t *target) *Endpoint {
 		return nil
 	case err != nil: // this says nothing about the endpoint
 		row.Status, row.Probe, row.Code = Degraded, None, codeOf(err)
-		r.observe(Event{Kind: EventUnasked, Provider: t.provider.ID, Endpoint: t.host, Connection: t.reader, Code: row.Code, Message: err.Error()})
+		r.observe(Event{Kind: EventNotProbed, Provider: t.provider.ID, Endpoint: t.host, Connection: t.source, Code: row.Code, Message: err.Error()})
 		return row
 	}
-	first := r.once(ctx, t, req, 1)
-	if first.cancelled() {
+	best := r.send(ctx, t, req, 1)
+	if best.canceled() {
 		return nil
 	}
-	if first.err == nil && first.latency.Total > r.cfg.Threshold {
-		if second := r.once(within, t, req, 2); second.err == nil && second.latency.Total < first.latency.Total {
-			first = second
+	if best.err == nil && best.latency.Total > r.cfg.Threshold {
+		if second := r.send(within, t, req, 2); second.err == nil && second.latency.Total < best.latency.Total {
+			best = second
 		}
 	}
-	row.total, row.Latency, row.HTTPStatus, row.Code = first.latency.Total, millis(first.latency), first.status, first.code
-	row.answered = first.err == nil || first.err.Class == oauth.Credentials
+	row.total, row.Latency, row.HTTPStatus, row.Code = best.latency.Total, millis(best.latency), best.status, best.code
+	row.success = best.err == nil || best.err.Class == oauth.Credentials
 	switch {
-	case first.err != nil:
+	case best.err != nil:
 		row.Status = Unhealthy
-	case first.latency.Total > r.cfg.Threshold:
+	case best.latency.Total > r.cfg.Threshold:
 		row.Status = Degraded
 	default:
 		row.Status = Healthy
@@ -203,18 +205,18 @@ func (r *run) ask(ctx context.Context, t *target) *Endpoint {
 // errMoved is of a connection whose document names another endpoint than its state.
 var errMoved = errors.New("the connection has another endpoint now")
 
-// request is what the endpoint is asked. Where the catalogue knows the endpoint and no token is asked for, no secret is read.
+// request is the token request for the endpoint. Where the catalogue knows the endpoint and no token is requested, no secret is read.
 func (r *run) request(ctx context.Context, t *target) (oauth.TokenRequest, error) {
-	if t.reader == "" {
+	if t.source == "" {
 		bare := connection.Connection{Provider: t.provider, TokenEndpoint: t.url, AuthMethod: t.provider.DefaultAuthMethod()}
 		return bare.TokenRequest(), nil
 	}
-	doc, err := r.cfg.Secrets.Read(ctx, t.reader)
+	doc, err := r.cfg.Secrets.Read(ctx, t.source)
 	if err != nil {
 		return oauth.TokenRequest{}, err
 	}
 	t.version = doc.VersionID
-	conn, err := connection.Parse(t.reader, doc.Value, r.cfg.Catalogue, connection.Options{AllowLoopback: r.cfg.AllowLoopback})
+	conn, err := connection.Parse(t.source, doc.Value, r.cfg.Catalogue, connection.Options{AllowLoopback: r.cfg.AllowLoopback})
 	if err != nil {
 		return oauth.TokenRequest{}, err
 	}
@@ -233,36 +235,36 @@ func codeOf(err error) string {
 	return "secret_unreadable"
 }
 
-// isGatewayRefusal reports whether the endpoint, of which no catalogue knows how it speaks, has refused a request without credentials by its status
-// alone, as a gateway in front of it does. What is known to be a firewall's page is none.
+// isGatewayRefusal reports whether a gateway in front of an endpoint that is not in the catalogue refused a request without credentials with a bare
+// 403. A firewall's block page is no such refusal.
 func (t *target) isGatewayRefusal(e *oauth.Error) bool {
 	return t.probe == provider.ProbeReachability && t.url == "" && e.Status == http.StatusForbidden && e.Code != oauth.CodeWAFBlocked
 }
 
-// reply is what one request came to.
-type reply struct {
+// response is the result of one request.
+type response struct {
 	latency oauth.Latency
 	status  int
 	code    string
 	err     *oauth.Error
 }
 
-// cancelled reports whether the invocation ended before the endpoint had its time.
-func (a reply) cancelled() bool { return a.err != nil && a.err.Class == oauth.NotAnOutcome }
+// canceled reports whether the invocation ended before the endpoint had its time.
+func (a response) canceled() bool { return a.err != nil && errors.Is(a.err, oauth.ErrCanceled) }
 
-// once makes one request and tells it.
-func (r *run) once(ctx context.Context, t *target, req oauth.TokenRequest, attempt int) reply {
-	ev := Event{Kind: EventProbe, Provider: t.provider.ID, Endpoint: t.host, Probe: t.probe, Connection: t.reader, Attempt: attempt}
-	var a reply
+// send makes one request and logs it.
+func (r *run) send(ctx context.Context, t *target, req oauth.TokenRequest, attempt int) response {
+	ev := Event{Kind: EventProbe, Provider: t.provider.ID, Endpoint: t.host, Probe: t.probe, Connection: t.source, Attempt: attempt}
+	var a response
 	var err error
 	if t.probe == provider.ProbeToken {
-		a, err = r.fetch(ctx, t, req, &ev)
+		a, err = r.requestToken(ctx, t, req, &ev)
 	} else {
-		a, err = r.reach(ctx, req)
+		a, err = r.requestRefusal(ctx, req)
 	}
 	switch {
 	case err == nil:
-	case !errors.As(err, &a.err): // a Prober that breaks its promise must not look like a healthy endpoint
+	case !errors.As(err, &a.err): // an error of another type must not look like a healthy endpoint
 		a.err = &oauth.Error{Class: oauth.Malformed, Code: oauth.CodeUnexpectedStatus, Host: t.host}
 		fallthrough
 	default:
@@ -279,17 +281,17 @@ func (r *run) once(ctx context.Context, t *target, req oauth.TokenRequest, attem
 	return a
 }
 
-// fetch asks for a token, and drops it: the published one stays as good as it is.
-func (r *run) fetch(ctx context.Context, t *target, req oauth.TokenRequest, ev *Event) (reply, error) {
+// requestToken requests a token and drops it: choose allows this only where a new token does not end the published one.
+func (r *run) requestToken(ctx context.Context, t *target, req oauth.TokenRequest, ev *Event) (response, error) {
 	x, err := r.cfg.Prober.TokenWithRetry(ctx, req, oauth.Retry{Attempts: 1})
 	if x.Token != nil {
 		ev.Credential, ev.TokenID, ev.JTI, ev.Scope, ev.ExpiresAt = t.version, x.Token.ID(), x.Token.JTI, x.Token.Scope, x.Token.Expiry()
 	}
-	return reply{latency: x.Latency, status: http.StatusOK}, err
+	return response{latency: x.Latency, status: http.StatusOK}, err
 }
 
-// reach asks to be refused.
-func (r *run) reach(ctx context.Context, req oauth.TokenRequest) (reply, error) {
-	refusal, err := r.cfg.Prober.Probe(ctx, req)
-	return reply{latency: refusal.Latency, status: refusal.Status, code: refusal.Code}, err
+// requestRefusal makes a request without client credentials, which a healthy endpoint refuses.
+func (r *run) requestRefusal(ctx context.Context, req oauth.TokenRequest) (response, error) {
+	result, err := r.cfg.Prober.Probe(ctx, req)
+	return response{latency: result.Latency, status: result.Status, code: result.Code}, err
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/chaveiro/chaveiro/internal/awstest"
 	"github.com/chaveiro/chaveiro/internal/probe"
 	"github.com/chaveiro/chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
@@ -195,7 +196,7 @@ func TestADocumentThatCannotBeUsedSaysNothingOfTheEndpoint(t *testing.T) {
 				if _, _, measured := e.Measured(); measured {
 					t.Error("it counts as measured")
 				}
-				if len(w.events) != 1 || w.events[0].Kind != probe.EventUnasked || w.events[0].Message == "" || w.events[0].Connection != "generic/a" {
+				if len(w.events) != 1 || w.events[0].Kind != probe.EventNotProbed || w.events[0].Message == "" || w.events[0].Connection != "generic/a" {
 					t.Errorf("%+v", w.events)
 				}
 			})
@@ -322,7 +323,7 @@ func TestWhoIsNotAsked(t *testing.T) {
 		r = w.record("kiwify/y", 20*time.Hour)
 		for i, host := range []string{strings.Repeat("x", 260), "<script>", "a b", "HOST", "https://x", "a\nb", "x@y"} {
 			r.Endpoint = host
-			r.Seq = int64(i + 1)
+			r.Version = int64(i + 1)
 			w.token("kiwify/y", r)
 			if r := w.run(`{}`); len(r.Endpoints) != 0 || r.Status != probe.Healthy {
 				t.Errorf("%q: %+v", host, r)
@@ -385,7 +386,7 @@ func TestEachFaultOfAnEventNamesItsField(t *testing.T) {
 
 func TestEveryFaultOfAConfiguration(t *testing.T) {
 	_, err := probe.New(probe.Config{Threshold: -1})
-	for _, want := range []string{"Secrets is missing", "Parameters is missing", "Asker is missing", "Catalogue is empty", "a duration is negative"} {
+	for _, want := range []string{"Secrets is missing", "States is missing", "Prober is missing", "Catalogue is empty", "a duration is negative"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not among\n%v", want, err)
 		}
@@ -425,17 +426,17 @@ func TestAnInvocationThatEndsSaysNothingOfAnEndpoint(t *testing.T) {
 	})
 }
 
-// unreliable answers with an error of its own kind, against what Asker promises.
-type unreliable struct{ probe.Asker }
+// unreliable answers with an error of its own kind, against what Prober promises.
+type unreliable struct{ probe.Prober }
 
-func (unreliable) Reach(context.Context, oauth.Request) (oauth.Refusal, error) {
-	return oauth.Refusal{}, errors.New("no *oauth.Error")
+func (unreliable) Probe(context.Context, oauth.TokenRequest) (oauth.ProbeResult, error) {
+	return oauth.ProbeResult{}, errors.New("no *oauth.Error")
 }
 
 func TestAnErrorOfAnotherKindIsNoHealth(t *testing.T) {
 	bubble(t, func(w *world) {
 		w.kiwi("kiwify/x", 20*time.Hour)
-		w.change = func(cfg *probe.Config) { cfg.Asker = unreliable{} }
+		w.change = func(cfg *probe.Config) { cfg.Prober = unreliable{} }
 		if e := w.only(w.run(`{}`)); e.Status != probe.Unhealthy {
 			t.Errorf("%+v", e)
 		}
@@ -458,7 +459,7 @@ func TestATenantThatWasGivenUpHasNoEndpoint(t *testing.T) {
 				w.kiwi("kiwify/x", 20*time.Hour)
 				w.generic("generic/dead", "dead.example.com")
 				r := w.record("generic/dead", -c.expired)
-				r.Provider, r.Endpoint, r.Seq = "generic", "dead.example.com", 2
+				r.Provider, r.Endpoint = "generic", "dead.example.com"
 				w.token("generic/dead", r)
 				if c.failing > 0 {
 					w.failure("generic/dead", "its host is gone", c.failing)
@@ -514,29 +515,19 @@ func TestAGatewayOfAnUnknownEndpointRefusesInItsWay(t *testing.T) {
 	})
 }
 
-// slowStores answer when the context ends.
-type slowStores struct {
+// slowSecrets read a document only after a while.
+type slowSecrets struct {
 	probe.Secrets
-	probe.Parameters
-	patience time.Duration // until a document comes
+	patience time.Duration
 }
 
-func (s slowStores) Read(ctx context.Context, connection string) (probe.Document, error) {
+func (s slowSecrets) Read(ctx context.Context, connection string) (store.Document, error) {
 	select {
 	case <-ctx.Done():
-		return probe.Document{}, ctx.Err()
+		return store.Document{}, ctx.Err()
 	case <-time.After(s.patience):
 		return s.Secrets.Read(ctx, connection)
 	}
-}
-
-func (s slowStores) List(ctx context.Context) ([]probe.Parameter, error) {
-	return s.Parameters.List(ctx)
-}
-
-func (slowStores) Failures(ctx context.Context, _ []string) (map[string]string, error) {
-	<-ctx.Done()
-	return nil, ctx.Err()
 }
 
 // TestAStoreThatHangsCostsNotTheReport: a document that does not come, or late, for an endpoint that hangs too, and then the sentences.
@@ -556,8 +547,7 @@ func TestAStoreThatHangsCostsNotTheReport(t *testing.T) {
 				w.kiwi("kiwify/x", time.Hour)
 				w.failure("kiwify/x", "a sentence", time.Hour)
 				w.change = func(cfg *probe.Config) {
-					slow := slowStores{cfg.Secrets, cfg.Parameters, c.patience}
-					cfg.Secrets, cfg.Parameters = slowSecrets{slow}, slow
+					cfg.Secrets = slowSecrets{cfg.Secrets, c.patience}
 				}
 				ctx, cancel := context.WithTimeout(w.t.Context(), c.limit)
 				defer cancel()
@@ -571,8 +561,3 @@ func TestAStoreThatHangsCostsNotTheReport(t *testing.T) {
 		})
 	}
 }
-
-// slowSecrets are slowStores with the listing of secrets.
-type slowSecrets struct{ slowStores }
-
-func (s slowSecrets) List(ctx context.Context) ([]probe.Secret, error) { return s.Secrets.List(ctx) }

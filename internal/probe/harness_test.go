@@ -14,12 +14,12 @@ import (
 	"time"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/dynamostate"
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/internal/probe"
 	"github.com/chaveiro/chaveiro/internal/provider"
-	"github.com/chaveiro/chaveiro/internal/renew"
 	"github.com/chaveiro/chaveiro/internal/scenario"
 	"github.com/chaveiro/chaveiro/internal/smsecret"
-	"github.com/chaveiro/chaveiro/internal/ssmstore"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
@@ -68,20 +68,14 @@ func (w *world) checker() *probe.Checker {
 	w.t.Helper()
 	secrets, err := smsecret.New(smsecret.Config{Client: w.aws.SecretsManager(), Prefix: "oauth/"})
 	w.must(err)
-	parameters, err := ssmstore.New(ssmstore.Config{Client: w.aws.SSM(), Prefix: "/oauth", KMSKeyID: "alias/aws/ssm"})
+	states, err := dynamostate.New(dynamostate.Config{Client: w.aws.DynamoDB(), Table: awstest.StateTable})
 	w.must(err)
 	catalogue, err := provider.Load()
 	w.must(err)
 	client, err := oauth.New(oauth.Config{Transport: w.network})
 	w.must(err)
 	cfg := probe.Config{
-		Secrets: secrets.Reader(), Parameters: parameters.Reader(), Asker: client, Catalogue: catalogue, SecretPrefix: "oauth/", Region: awstest.Region,
-		Observe: func(ev probe.Event) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.events = append(w.events, ev)
-			fmt.Fprintf(&w.out, "%+v\n", ev)
-		},
+		Secrets: secrets, States: states, Prober: client, Catalogue: catalogue, SecretPrefix: "oauth/", Region: awstest.Region,
 	}
 	if w.change != nil {
 		w.change(&cfg)
@@ -89,6 +83,13 @@ func (w *world) checker() *probe.Checker {
 	c, err := probe.New(cfg)
 	w.must(err)
 	return c
+}
+
+func (w *world) observe(ev probe.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.events = append(w.events, ev)
+	fmt.Fprintf(&w.out, "%+v\n", ev)
 }
 
 // run makes one report of an event.
@@ -104,7 +105,7 @@ func (w *world) runWithin(ctx context.Context, event string) (probe.Report, erro
 	call, err := probe.ParseCall([]byte(event))
 	w.must(err)
 	w.events = nil
-	report, err := w.checker().Run(ctx, call)
+	report, err := w.checker().Run(ctx, call, probe.Invocation{Observe: w.observe})
 	text, marshalErr := json.Marshal(report)
 	w.must(marshalErr)
 	fmt.Fprintf(&w.out, "%s\n%+v\n%v\n", text, report, err)
@@ -126,25 +127,42 @@ func canary(kind, connection string) string {
 	return "c/" + hex.EncodeToString(sum[:]) + "+=&"
 }
 
-// record is that of a token of a day, which was fetched by the connection's present secret.
-func (w *world) record(connection string, expiresIn time.Duration) renew.Record {
+// record describes a token of a day, which was issued with the connection's present secret.
+func (w *world) record(connection string, expiresIn time.Duration) lifecycle.Token {
 	now := time.Now().UTC().Truncate(time.Second)
-	r := renew.Record{Provider: "kiwify", Endpoint: "public-api.kiwify.com", IssuedAt: now.Add(expiresIn - 24*time.Hour), ExpiresAt: now.Add(expiresIn),
-		TokenID: "0123456789abcdef", Shape: "89abcdef", Stage: "AWSCURRENT", Seq: 1}
-	r.RenewAt = r.IssuedAt.Add(12 * time.Hour)
-	r.Credential, r.Current = version, version
+	t := lifecycle.Token{Provider: "kiwify", Endpoint: "public-api.kiwify.com", IssuedAt: now.Add(expiresIn - 24*time.Hour), ExpiresAt: now.Add(expiresIn),
+		TokenID: "0123456789abcdef", Shape: "89abcdef", Credential: w.current(connection), Stage: "AWSCURRENT", Version: 1}
+	t.RenewAt = t.IssuedAt.Add(12 * time.Hour)
+	return t
+}
+
+// current is the version id of AWSCURRENT.
+func (w *world) current(connection string) string {
 	if s, ok := w.aws.Secret("oauth/" + connection); ok {
-		r.Credential, r.Current = s.Stages["AWSCURRENT"], s.Stages["AWSCURRENT"]
+		return s.Stages["AWSCURRENT"]
 	}
-	return r
+	return version
 }
 
 // token publishes one. Its text is a canary.
-func (w *world) token(connection string, r renew.Record) {
+func (w *world) token(connection string, t lifecycle.Token) {
 	w.t.Helper()
 	text := canary("token", connection)
 	w.canaries[text] = "token of " + connection
-	_, err := w.aws.WriteParameter("/oauth/"+connection+"/access_token", awstest.ParameterWrite{Value: text, Description: r.Encode()})
+	_, err := w.aws.WriteParameter("/oauth/"+connection+"/access_token", awstest.ParameterWrite{Value: text})
+	w.must(err)
+	w.update(connection, func(s *lifecycle.State) { s.Token, s.Current = &t, w.current(connection) })
+}
+
+// update changes the item of a connection.
+func (w *world) update(connection string, change func(*lifecycle.State)) {
+	w.t.Helper()
+	states, err := dynamostate.New(dynamostate.Config{Client: awstest.DirectStates{World: w.aws}, Table: awstest.StateTable})
+	w.must(err)
+	s := dynamostate.Decode(w.aws.SDKItem(connection))
+	s.ID = connection
+	change(&s)
+	_, err = states.Update(w.t.Context(), s)
 	w.must(err)
 }
 
@@ -155,22 +173,14 @@ func (w *world) kiwi(connection string, left time.Duration) {
 	w.token(connection, w.record(connection, left))
 }
 
-// failure stores a refresh_failure with its sentence.
+// failure records a failure with its sentence.
 func (w *world) failure(connection, sentence string, first time.Duration) {
 	w.t.Helper()
 	now := time.Now().UTC().Truncate(time.Second)
-	f := renew.Failure{Class: "credentials", Code: "invalid_client", Provider: "kiwify", Endpoint: "public-api.kiwify.com", Attempts: 3,
-		FirstAt: now.Add(-first), LastAt: now.Add(-time.Minute), NextAt: now.Add(time.Hour), Current: version}
-	if s, ok := w.aws.Secret("oauth/" + connection); ok {
-		f.Current = s.Stages["AWSCURRENT"]
-	}
-	w.put(connection+"/refresh_failure", sentence, f.Encode())
-}
-
-func (w *world) put(name, value, description string) {
-	w.t.Helper()
-	_, err := w.aws.WriteParameter("/oauth/"+name, awstest.ParameterWrite{Type: "String", Value: value, Description: description})
-	w.must(err)
+	w.update(connection, func(s *lifecycle.State) {
+		s.Failure = &lifecycle.Failure{Class: lifecycle.Credentials, Code: "invalid_client", Provider: "kiwify", Endpoint: "public-api.kiwify.com", Attempts: 3,
+			FirstAt: now.Add(-first), LastAt: now.Add(-time.Minute), NextAt: now.Add(time.Hour), Current: w.current(connection), Message: sentence}
+	})
 }
 
 // only is the report's one endpoint.

@@ -11,9 +11,9 @@ type EventKind string
 
 // Kinds of events.
 const (
-	EventProbe   EventKind = "probe"       // one request to a token endpoint
-	EventUnasked EventKind = "not_probed"  // an endpoint could not be asked: the document that tells how cannot be used
-	EventLeftOut EventKind = "probes_left" // the time was over before every endpoint was asked
+	EventProbe     EventKind = "probe"       // one request to a token endpoint
+	EventNotProbed EventKind = "not_probed"  // an endpoint could not be probed: its document cannot be used
+	EventLeftOut   EventKind = "probes_left" // the time was over before every endpoint was probed
 )
 
 // Event is one thing that happened, for logs. Fields that do not apply are zero. Nothing in it is secret.
@@ -22,15 +22,15 @@ type Event struct {
 	Provider   string
 	Endpoint   string // host
 	Probe      Probe
-	Connection string // whose document was read for it, "" when none was
+	Connection string // whose document was read for the request, "" when none was needed
 	Class      oauth.Class
 	Code       string
 	HTTPStatus int
 	Message    string // for a person
-	Attempt    int    // 2 for the repetition of a slow one
+	Attempt    int    // 2 for the second request to a slow endpoint
 	Latency    oauth.Latency
 
-	// Of the token that a token probe was given, and dropped.
+	// Of the token that a token probe got and dropped.
 	Credential string // version id of the document
 	TokenID    string
 	JTI        string

@@ -1,8 +1,8 @@
 // Package probe measures the health of an installation: the remaining time of every token, from the state table, and whether each token endpoint
 // responds, and how fast (contract.md section 7). It writes to no store and keeps nothing between runs.
 //
-// Read it in this order: Checker.Run reads and judges every connection, (*run).targets picks the endpoints, (*run).measure probes each,
-// (*run).attention says which connections need somebody, Report.judge sums up.
+// Read it in this order: Checker.Run; (*run).load reads the facts, and (*run).classify gives each connection its state; (*run).targets chooses the
+// endpoints, and (*run).measure probes them; (*run).attention lists the connections that need help; (*Report).judge sums up.
 package probe
 
 import (
@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/chaveiro/chaveiro/internal/connection"
 	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/internal/provider"
 	"github.com/chaveiro/chaveiro/internal/store"
@@ -97,18 +98,18 @@ type run struct {
 	orphans int
 }
 
-// Run does what the call says. An error means that nothing is known: the state table or the secrets could not be read completely.
+// Run measures what the call names. An error means that nothing is known: the state table or the list of secrets could not be read completely.
 func (c *Checker) Run(ctx context.Context, call Call, in Invocation) (Report, error) {
 	r := &run{cfg: &c.cfg, call: call, observe: in.Observe, now: c.cfg.Now().UTC().Truncate(time.Second)}
 	if r.observe == nil {
 		r.observe = func(Event) {}
 	}
-	if err := r.load(ctx); err != nil {
+	within, cancel := early(ctx)
+	defer cancel()
+	if err := r.load(within); err != nil {
 		return Report{}, fmt.Errorf("probe: %w", err)
 	}
 	report := Report{CheckedAt: r.now, Connections: r.count()}
-	within, cancel := early(ctx)
-	defer cancel()
 	if call.Probe != None {
 		report.Endpoints = r.measure(within, r.targets())
 	}
@@ -117,10 +118,10 @@ func (c *Checker) Run(ctx context.Context, call Call, in Invocation) (Report, er
 	return report, nil
 }
 
-// reserve is kept free before the Lambda deadline for the report.
+// reserve is kept free before the Lambda deadline for the report, or for the error.
 const reserve = time.Second
 
-// early is the context of the probes: it ends before the Lambda deadline.
+// early is the context of all calls: it ends before the Lambda deadline.
 func early(ctx context.Context) (context.Context, context.CancelFunc) {
 	if deadline, ok := ctx.Deadline(); ok {
 		return context.WithDeadline(ctx, deadline.Add(-reserve))
@@ -130,17 +131,11 @@ func early(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // load reads the state table and lists the secrets, at the same time.
 func (r *run) load(ctx context.Context) error {
-	states := map[string]lifecycle.State{}
+	var states map[string]lifecycle.State
 	var secrets []store.Secret
 	var statesErr, secretsErr error
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		statesErr = r.cfg.States.Scan(ctx, func(page []lifecycle.State) {
-			for _, s := range page {
-				states[s.ID] = s
-			}
-		})
-	})
+	wg.Go(func() { states, statesErr = r.states(ctx) })
 	wg.Go(func() {
 		secretsErr = r.cfg.Secrets.List(ctx, func(page []store.Secret) { secrets = append(secrets, page...) })
 	})
@@ -148,12 +143,28 @@ func (r *run) load(ctx context.Context) error {
 	if err := errors.Join(wrap("read the state table", statesErr), wrap("list secrets", secretsErr)); err != nil {
 		return fmt.Errorf("the health is unknown: %w", err)
 	}
-	r.judge(secrets, states)
+	r.classify(secrets, states)
 	return nil
 }
 
-// judge makes an item of each connection that the call is about. Two pages may hold one secret.
-func (r *run) judge(secrets []store.Secret, states map[string]lifecycle.State) {
+// states are the items that the call is about, by connection: those of the named connections, or all of them.
+func (r *run) states(ctx context.Context) (map[string]lifecycle.State, error) {
+	if r.call.Connections != nil {
+		valid := slices.DeleteFunc(slices.Clone(r.call.Connections), func(name string) bool { return connection.ValidID(name) != nil })
+		return r.cfg.States.Get(ctx, valid)
+	}
+	states := map[string]lifecycle.State{}
+	err := r.cfg.States.Scan(ctx, func(page []lifecycle.State) {
+		for _, s := range page { // a long table is read by several readers, and an item may come twice
+			states[s.ID] = s
+		}
+	})
+	return states, err
+}
+
+// classify makes an item of each connection that the call is about. Two pages may hold one secret. Items under another key than a connection id
+// are not orphans: the refresher counts its failed listings in one.
+func (r *run) classify(secrets []store.Secret, states map[string]lifecycle.State) {
 	wanted := r.call.wanted()
 	listed := make(map[string]bool, len(secrets))
 	for i := range secrets {
@@ -164,14 +175,14 @@ func (r *run) judge(secrets []store.Secret, states map[string]lifecycle.State) {
 		listed[s.Connection] = true
 	}
 	for id, s := range states {
-		if !listed[id] && wanted(id) && (s.Token != nil || s.Notice != "") {
+		if !listed[id] && wanted(id) && connection.ValidID(id) == nil && (s.Token != nil || s.Notice != "") {
 			r.orphans++
 		}
 	}
 	r.addUnknown(slices.Sorted(maps.Keys(listed)))
 }
 
-// policy by which the refresher decides whether a token is due. The refresh_at of a document is in the state's renew_at already.
+// policy by which the refresher decides whether a token is due. The refresh_at of a document is already part of RenewAt.
 func (c *Config) policy() lifecycle.Policy {
 	return lifecycle.Policy{Period: c.Period, ReaderCache: c.ReaderCache, RefreshAt: lifecycle.DefaultRefreshAt}
 }

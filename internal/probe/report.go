@@ -20,37 +20,37 @@ const (
 
 func (s Status) rank() int { return slices.Index([]Status{Healthy, Degraded, Unhealthy}, s) }
 
-// Report is what a run returns (contract.md section 7). It stays far below the 256 KB that an asynchronous invocation may answer.
+// Report is what a run returns (contract.md section 7). It stays far below 256 KB, the limit of an asynchronous invocation.
 type Report struct {
 	Status      Status      `json:"status"`
 	CheckedAt   time.Time   `json:"checked_at"`
-	Endpoints   []Endpoint  `json:"endpoints"` // that were asked in this run, the worst first
+	Endpoints   []Endpoint  `json:"endpoints"` // of this run, the worst first
 	Connections Counts      `json:"connections"`
 	Attention   []Attention `json:"attention"` // the worst 20 connections
 }
 
-// Endpoint is what one token endpoint answered.
+// Endpoint is the result of one token endpoint.
 type Endpoint struct {
 	Provider    string  `json:"provider"`
 	Host        string  `json:"host"` // with the port if it is not 443
 	Status      Status  `json:"status"`
-	Probe       Probe   `json:"probe"` // how it was asked; none when it could not be
+	Probe       Probe   `json:"probe"` // the kind of the probe; none when the endpoint could not be probed
 	Latency     Latency `json:"latency_ms"`
 	ThresholdMS int64   `json:"threshold_ms"`
-	HTTPStatus  int     `json:"http_status"` // 0 when there was no answer
+	HTTPStatus  int     `json:"http_status"` // 0 without a response
 	Code        string  `json:"code"`        // why it is not healthy, or how it refused a request without credentials (contract.md section 3)
 
-	total    time.Duration // of the request that counts
-	answered bool          // as it should, or by refusing the pair of a token probe, which is that connection's trouble
+	total   time.Duration // of the request that counts
+	success bool          // the expected response, or a refusal of a token probe's client credentials: the endpoint works then
 }
 
-// Measured reports whether the endpoint was asked, how long the request that counts took, and whether it did its work.
-func (e Endpoint) Measured() (total time.Duration, answered, ok bool) {
-	return e.total, e.answered, e.Probe != None
+// Measured returns the time of the request that counts and whether the endpoint works; ok is false when it was not probed.
+func (e Endpoint) Measured() (total time.Duration, success, ok bool) {
+	return e.total, e.success, e.Probe != None
 }
 
-// Latency is where the time of a request went, in whole milliseconds. A phase that did not happen is 0: a warm connection (reused) needs no
-// DNS, connect and TLS.
+// Latency is the time of a request by phase, in whole milliseconds. A phase that did not happen is 0: a warm connection (reused) has no DNS,
+// connect and TLS.
 type Latency struct {
 	DNS       int64 `json:"dns"`
 	Connect   int64 `json:"connect"`
@@ -84,10 +84,10 @@ type Attention struct {
 	Connection      string `json:"connection"`
 	State           State  `json:"state"`
 	SecondsToExpiry int64  `json:"seconds_to_expiry"` // of the published token, negative when it is over; 0 when there is none
-	Reason          string `json:"reason"`            // the failure's own words, or what is known without one
+	Reason          string `json:"reason"`            // the sentence of the recorded failure, or what is known without one
 }
 
-// judge sums up: one dead tenant does not hide the next, so a token that expired over a day ago no longer makes all of it unhealthy.
+// judge sets the status. A token that expired over a day ago no longer makes the report unhealthy: one dead connection must not hide the next.
 func (r *Report) judge(expiredLately bool) {
 	c := r.Connections
 	r.Status = Healthy

@@ -7,7 +7,7 @@ import (
 	"github.com/chaveiro/chaveiro/internal/store"
 )
 
-// Secrets lists connections, and reads one where an endpoint cannot be probed without its document. *smsecret.Store implements it.
+// Secrets lists connections, and reads one document where an endpoint cannot be probed without it. *smsecret.Store implements it.
 type Secrets interface {
 	// List gives every secret under the prefix to page, part by part. An error means that the list is not complete.
 	List(ctx context.Context, page func([]store.Secret)) error
@@ -17,6 +17,8 @@ type Secrets interface {
 
 // States reads the state table. *dynamostate.Store implements it.
 type States interface {
-	// Scan gives all items to page, part by part. An error means that they were not complete.
+	// Scan gives all items to page, part by part. An error means that the items were not complete.
 	Scan(ctx context.Context, page func([]lifecycle.State)) error
+	// Get returns the items that exist, by connection.
+	Get(ctx context.Context, connections []string) (map[string]lifecycle.State, error)
 }

@@ -83,18 +83,30 @@ func (p *Publisher) put(ctx context.Context, w store.Write) (version int64, err 
 	}
 }
 
-// Failure writes the sentence of a failing connection, once. A parameter of another type under that name was made by hand: it is deleted, and the
+// Failure writes the sentence of a failing connection, once. The description repeats it: the event that starts the mail carries the description and
+// not the value. A parameter of another type under that name was made by hand: it is deleted, and the
 // next run writes the sentence, since AWS wants a pause between deletion and creation.
 func (p *Publisher) Failure(ctx context.Context, id, sentence string) error {
 	name := store.Name{Connection: id, Kind: store.KindFailure}
 	err := p.pacer.Do(ctx, func(ctx context.Context) error {
-		_, err := p.parameters.Put(ctx, store.Write{Name: name, Value: oauth.NewSecret(sentence)})
+		_, err := p.parameters.Put(ctx, store.Write{Name: name, Value: oauth.NewSecret(sentence), Description: cut(sentence, maxDescription)})
 		return err
 	})
 	if errors.Is(err, store.ErrTypeConflict) {
 		return errors.Join(err, p.parameters.Delete(ctx, []store.Name{name}))
 	}
 	return err
+}
+
+// maxDescription is how many characters the description of a parameter holds.
+const maxDescription = 1024
+
+// cut shortens a text to so many characters.
+func cut(text string, most int) string {
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return text
 }
 
 // ClearFailures deletes the sentences of connections that do not fail any more.

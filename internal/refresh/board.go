@@ -42,6 +42,7 @@ type board struct {
 	ctx     context.Context // of background reads
 	cancel  context.CancelFunc
 	entries map[string]*entry
+	order   []*entry // of all, as they were found
 	queue   *schedule.Queue[Task]
 	mail    chan func() // what background goroutines found, to be executed by drain
 	sum     *summary
@@ -87,7 +88,7 @@ func (b *board) entry(id string) *entry {
 	e := b.entries[id]
 	if e == nil {
 		e = &entry{state: lifecycle.State{ID: id}}
-		b.entries[id] = e
+		b.entries[id], b.order = e, append(b.order, e)
 	}
 	return e
 }

@@ -151,9 +151,7 @@ func (in *installation) failure(id string) *lifecycle.Failure { return in.state(
 func (in *installation) state(id string) lifecycle.State {
 	in.t.Helper()
 	in.refresherConfig()
-	found, err := in.states.Get(context.Background(), []string{id})
-	must(in.t, err)
-	return found[id]
+	return dynamostate.Decode(in.aws.SDKItem(id))
 }
 
 // served counts the connections whose published token its provider accepts.

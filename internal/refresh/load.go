@@ -28,7 +28,7 @@ func (r *run) sweep(ctx context.Context) (Result, error) {
 	if r.call.DryRun {
 		return b.plan()
 	}
-	for _, e := range b.entries {
+	for _, e := range b.order {
 		b.consider(e)
 	}
 	b.hold = r.cfg.Now().Add(listingHead)
@@ -79,7 +79,8 @@ func (b *board) verify() {
 // toVerify are the parameters that this sweep compares.
 func (b *board) toVerify() []store.Name {
 	var conflicts, all []store.Name
-	for id, e := range b.entries {
+	for _, e := range b.order {
+		id := e.state.ID
 		if f := e.state.Failure; f != nil && f.Code == acquire.CodeTypeConflict {
 			conflicts = append(conflicts, store.Name{Connection: id, Kind: store.KindToken})
 			continue

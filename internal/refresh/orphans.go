@@ -3,8 +3,6 @@ package refresh
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/chaveiro/chaveiro/internal/lifecycle"
@@ -31,8 +29,8 @@ func (b *board) removeOrphans(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, orphanTime)
 	defer cancel()
 	removed := 0
-	for _, id := range slices.Sorted(maps.Keys(b.entries)) {
-		e := b.entries[id]
+	for _, e := range b.order {
+		id := e.state.ID
 		if e.listed || e.state.Revision == 0 || e.state.Newer || e.state.Leased(b.run.start) {
 			continue
 		}

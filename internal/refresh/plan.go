@@ -15,7 +15,7 @@ func (b *board) plan() (Result, error) {
 		b.sum.result.DiscoveryFailed = "Could not list secrets: " + b.listing.err.Error()
 	}
 	var due, rest []*entry
-	for _, e := range b.entries {
+	for _, e := range b.order {
 		if !b.exists(e) {
 			if published(e.state) {
 				b.sum.orphaned(e.state.ID)

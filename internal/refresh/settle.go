@@ -82,7 +82,8 @@ func temporary(c lifecycle.Class) bool { return c == lifecycle.Transient || c ==
 // clearNotices deletes the refresh_failure parameters of connections that do not fail any more.
 func (b *board) clearNotices(ctx context.Context) {
 	var ids []string
-	for id, e := range b.entries {
+	for _, e := range b.order {
+		id := e.state.ID
 		if e.state.Failure == nil && e.state.Notice != "" && !e.state.Leased(b.run.start) {
 			ids = append(ids, id)
 		}
@@ -108,7 +109,8 @@ func (b *board) clearNotices(ctx context.Context) {
 
 // updateStates writes what the listing changed: pauses, and obsolete failures.
 func (b *board) updateStates(ctx context.Context) {
-	for id, e := range b.entries {
+	for _, e := range b.order {
+		id := e.state.ID
 		s := e.observed.Secret
 		if s == nil || e.state.Revision == 0 || !b.inTime() {
 			continue
@@ -128,7 +130,8 @@ func (b *board) updateStates(ctx context.Context) {
 
 // repairAccounts writes account ids again that another program changed or deleted.
 func (b *board) repairAccounts(ctx context.Context) {
-	for id, e := range b.entries {
+	for _, e := range b.order {
+		id := e.state.ID
 		t := e.state.Token
 		if !e.accountChanged || t == nil || !b.inTime() || !b.exists(e) || e.decision.Action == lifecycle.Pause {
 			continue

@@ -188,7 +188,7 @@ func (b *board) closeRest() {
 	for _, id := range b.sum.takeInFlight() {
 		b.sum.deferred(id, reasonInFlight+": another run is renewing it")
 	}
-	for _, e := range b.entries {
+	for _, e := range b.order {
 		switch {
 		case e.phase == reading:
 			b.sum.deferred(e.state.ID, runEnded)
@@ -210,7 +210,7 @@ func (b *board) exists(e *entry) bool {
 
 func (b *board) count() int {
 	n := len(b.sum.invalid)
-	for _, e := range b.entries {
+	for _, e := range b.order {
 		if b.exists(e) {
 			n++
 		}
@@ -227,7 +227,7 @@ const unknownLifetime = 24 * time.Hour
 // capacity sums up the tokens per second that the connections need.
 func (b *board) capacity() Capacity {
 	var needed float64
-	for _, e := range b.entries {
+	for _, e := range b.order {
 		if e.decision.Action != lifecycle.Pause && b.exists(e) {
 			needed += 1 / b.interval(e).Seconds()
 		}
@@ -261,7 +261,7 @@ func (s *summary) measure(b *board) {
 	}
 	now := s.run.cfg.Now()
 	soonest := time.Duration(math.MaxInt64)
-	for _, e := range b.entries {
+	for _, e := range b.order {
 		if e.decision.Action == lifecycle.Pause || !b.exists(e) {
 			continue
 		}

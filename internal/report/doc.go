@@ -12,6 +12,7 @@ import (
 
 	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
@@ -31,9 +32,7 @@ type Config struct {
 type Reporter struct {
 	cfg Config
 	out *lineWriter
-	log *handler
-
-	fields *sync.Pool // *[]slog.Attr: room for the attributes of one line
+	log slog.Handler
 }
 
 // New returns a Reporter.
@@ -42,10 +41,24 @@ func New(cfg Config) *Reporter {
 		cfg.Now = time.Now
 	}
 	out := &lineWriter{w: cfg.Out}
-	return &Reporter{cfg: cfg, out: out, log: newHandler(out, cfg.Level), fields: &sync.Pool{New: func() any {
-		room := make([]slog.Attr, 0, maxFields)
-		return &room
-	}}}
+	options := &slog.HandlerOptions{Level: cfg.Level, ReplaceAttr: lambdaNames}
+	return &Reporter{cfg: cfg, out: out, log: slog.NewJSONHandler(out, options)}
+}
+
+// lambdaNames renames time and message to the names of Lambda's JSON log format, which its level filter reads:
+// https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-logformat.html. lambdacontext.ReplaceAttr does the same, but keeps
+// the clock's time zone, and docs/audit.md promises UTC.
+func lambdaNames(groups []string, attr slog.Attr) slog.Attr {
+	if len(groups) > 0 {
+		return attr
+	}
+	switch {
+	case attr.Key == slog.TimeKey && attr.Value.Kind() == slog.KindTime:
+		return slog.Time("timestamp", attr.Value.Time().UTC())
+	case attr.Key == slog.MessageKey:
+		attr.Key = "message"
+	}
+	return attr
 }
 
 // Run collects what one invocation did.
@@ -94,7 +107,7 @@ func (r *Run) attempted(number int, a attempt) {
 
 // Run begins an invocation with the given request id, "" outside Lambda.
 func (r *Reporter) Run(requestID string) *Run {
-	log := slog.Handler(r.log)
+	log := r.log
 	if requestID != "" {
 		log = log.WithAttrs([]slog.Attr{slog.String("requestId", requestID)})
 	}
@@ -113,18 +126,10 @@ func (l *lineWriter) Write(p []byte) (int, error) {
 	return l.w.Write(p)
 }
 
-// Observe logs one event and remembers what the metrics need. It is what refresh.Config.Observe wants.
+// Observe logs one event and keeps what the metrics need. It fits refresh.Invocation.Observe.
 func (r *Run) Observe(ev refresh.Event) {
 	r.accumulate(ev)
-	level := levelOf(ev)
-	if !r.log.Enabled(context.Background(), level) {
-		return
-	}
-	room, _ := r.reporter.fields.Get().(*[]slog.Attr)
-	*room = appendAttrs((*room)[:0], ev)
-	r.line(level, string(ev.Kind), *room...)
-	clear(*room)
-	r.reporter.fields.Put(room)
+	r.line(levelOf(ev), string(ev.Kind), appendAttrs(nil, ev)...)
 }
 
 // line writes one log line. It is what slog.Logger does, without looking for the line of the program that calls it: no line names that.
@@ -152,7 +157,7 @@ func (r *Run) accumulate(ev refresh.Event) {
 	}
 	switch ev.Kind {
 	case refresh.EventFailed:
-		if ev.Stage == "" || ev.Stage == refresh.StageCurrent {
+		if ev.Stage == "" || ev.Stage == store.StageCurrent {
 			r.failed[ev.Provider]++
 		}
 	case refresh.EventRefreshed:
@@ -180,10 +185,7 @@ func levelOf(ev refresh.Event) slog.Level {
 	return slog.LevelInfo
 }
 
-// maxFields is how many attributes an event has at most.
-const maxFields = 24
-
-// appendAttrs names the fields of an event as contract.md section 8 lists them; empty ones are left out.
+// appendAttrs adds the fields of an event with the names of docs/audit.md; empty fields are left out.
 func appendAttrs(attrs []slog.Attr, ev refresh.Event) []slog.Attr {
 	f := fields{attrs}
 	f.texts([]field{

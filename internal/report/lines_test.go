@@ -2,7 +2,10 @@ package report_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -64,14 +67,42 @@ func TestLinesToTheByte(t *testing.T) {
 	}
 }
 
-// TestALineHasNothingOfTheOneBefore: both use the same room.
-func TestALineHasNothingOfTheOneBefore(t *testing.T) {
+// TestTheTimestampIsInUTC: the clock of a developer's machine has a time zone, and lines of several functions are sorted by this text.
+func TestTheTimestampIsInUTC(t *testing.T) {
 	var out bytes.Buffer
-	run := report.New(report.Config{Out: &out, Stack: "chaveiro", Now: noon}).Run("")
-	run.Observe(refresh.Event{Kind: refresh.EventRefreshed, Connection: "first", Details: []string{"of the first"}, Version: 1})
-	out.Reset()
-	run.Observe(refresh.Event{Kind: refresh.EventRefreshed})
-	if got, want := out.String(), `{"timestamp":"2026-01-02T12:00:00Z","level":"INFO","message":"refreshed"}`+"\n"; got != want {
-		t.Errorf("something of another event is in %s", got)
+	clock := func() time.Time { return time.Date(2026, 1, 2, 22, 0, 0, 60_000_000, time.FixedZone("BRT", -3*60*60)) }
+	report.New(report.Config{Out: &out, Stack: "chaveiro", Now: clock}).Run("").Observe(refresh.Event{Kind: refresh.EventRefreshed})
+	if got, want := out.String(), `{"timestamp":"2026-01-03T01:00:00.06Z","level":"INFO","message":"refreshed"}`+"\n"; got != want {
+		t.Errorf("wrote %s, want %s", got, want)
+	}
+}
+
+// TestLinesOfManyGoroutinesStayWhole: connections are renewed side by side, and each line is one object.
+func TestLinesOfManyGoroutinesStayWhole(t *testing.T) {
+	var out bytes.Buffer
+	run := report.New(report.Config{Out: &out, Stack: "chaveiro"}).Run("request-1")
+	var wg sync.WaitGroup
+	for worker := range 8 {
+		text := strings.Repeat(string(rune('a'+worker)), 100*worker+1)
+		wg.Go(func() {
+			for range 200 {
+				run.Observe(refresh.Event{Kind: refresh.EventRefreshed, Connection: text, Version: int64(len(text))})
+			}
+		})
+	}
+	wg.Wait()
+	lines := 0
+	for line := range bytes.Lines(out.Bytes()) {
+		var got struct {
+			Connection string
+			Version    int
+		}
+		if err := json.Unmarshal(line, &got); err != nil || len(got.Connection) != got.Version || strings.Trim(got.Connection, got.Connection[:1]) != "" {
+			t.Fatalf("%v: %s", err, line)
+		}
+		lines++
+	}
+	if lines != 8*200 {
+		t.Errorf("%d lines, want %d", lines, 8*200)
 	}
 }

@@ -8,10 +8,15 @@ import (
 	"github.com/chaveiro/chaveiro/internal/rotate"
 )
 
-// ObserveRotation logs one decision of a rotation and remembers what the metrics need. It is what rotate.Config.Observe wants.
+// ObserveRotation logs one decision of a rotation and keeps what the metrics need. It fits rotate.Invocation.Observe.
 func (r *Run) ObserveRotation(a rotate.Audit) {
 	if a.Kind == rotate.EventAttempt {
 		r.attempted(a.Attempt, attemptOf(a.Connection, a.Provider, a.Endpoint, a.Latency.Total, a.OAuthCode, lifecycle.Class(a.Class)))
+	}
+	if a.Kind == rotate.EventNotice && a.Notice != "" {
+		r.mu.Lock()
+		r.notices++
+		r.mu.Unlock()
 	}
 	r.line(auditLevel(a), string(a.Kind), auditAttrs(a)...)
 }
@@ -30,7 +35,7 @@ func auditLevel(a rotate.Audit) slog.Level {
 			return slog.LevelWarn
 		}
 		return slog.LevelInfo
-	case rotate.EventPending, rotate.EventTested, rotate.EventPromoted, rotate.EventLabel, rotate.EventPublished, rotate.EventSucceeded:
+	case rotate.EventPending, rotate.EventTested, rotate.EventPromoted, rotate.EventStage, rotate.EventPublished, rotate.EventSucceeded:
 		return slog.LevelInfo
 	}
 	return slog.LevelInfo
@@ -41,12 +46,13 @@ func auditAttrs(a rotate.Audit) []slog.Attr {
 	var f fields
 	f.texts([]field{
 		{"step", string(a.Step)}, {"connection", a.Connection}, {"secret_arn", a.SecretARN}, {"version_id", a.Version}, {"error_code", string(a.Code)},
-		{"client_id_fingerprint", a.ClientID}, {"current_ok", string(a.CurrentOK)}, {"label", a.Label}, {"from", a.From}, {"to", a.To},
+		{"client_id_fingerprint", a.ClientID}, {"current_ok", string(a.CurrentOK)}, {"stage", a.Stage}, {"from", a.From}, {"to", a.To},
 	})
 	if a.Critical {
 		f.attrs = append(f.attrs, slog.Bool("critical", true))
 	}
 	return appendAttrs(f.attrs, refresh.Event{
+		Notice: a.Notice, Details: a.Details,
 		Provider: a.Provider, Endpoint: a.Endpoint, Class: lifecycle.Class(a.Class), Code: a.OAuthCode, HTTPStatus: a.HTTPStatus, Message: a.Message,
 		Credential: a.Credential, TokenID: a.TokenID, JTI: a.JTI, Scope: a.Scope, ExpiresAt: a.ExpiresAt, Version: a.Parameter, Attempt: a.Attempt, Latency: a.Latency,
 	})

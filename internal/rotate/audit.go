@@ -3,6 +3,7 @@ package rotate
 import (
 	"time"
 
+	"github.com/chaveiro/chaveiro/internal/acquire"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
@@ -11,19 +12,22 @@ type EventKind string
 
 // Kinds of events.
 const (
-	EventAttempt       EventKind = "token_request"           // one request to a token endpoint with the pair of Audit.Credential
-	EventPending       EventKind = "rotation.staged"         // the candidate was laid over AWSCURRENT as AWSPENDING
-	EventTested        EventKind = "rotation.tested"         // the provider takes the pair
+	EventAttempt       EventKind = "token_request"           // one token request with the client credentials of Audit.Credential
+	EventPending       EventKind = "rotation.staged"         // the candidate was merged into AWSCURRENT as AWSPENDING
+	EventTested        EventKind = "rotation.tested"         // the provider issued a token for them
 	EventPromoted      EventKind = "rotation.promoted"       // AWSCURRENT moved
-	EventLabel         EventKind = "rotation.label"          // another label moved
+	EventStage         EventKind = "rotation.stage"          // another stage moved
 	EventPublished     EventKind = "rotation.published"      // a token was written
-	EventRejected      EventKind = "rotation.rejected"       // the provider refuses the new pair
+	EventRejected      EventKind = "rotation.rejected"       // the provider rejects the new client credentials
 	EventRolledBack    EventKind = "rotation.rolled_back"    // AWSCURRENT went back
-	EventSucceeded     EventKind = "rotation.succeeded"      // the new pair is AWSCURRENT and its token published
+	EventSucceeded     EventKind = "rotation.succeeded"      // the new version is AWSCURRENT and its token published
 	EventFailed        EventKind = "rotation.failed"         // a step failed: the signal of the metric RotationFailed
-	EventCleanupFailed EventKind = "rotation.cleanup_failed" // a label could not be moved; the next rotation makes up for it
-	EventNotice        EventKind = "rotation.notice"         // something that a person should look at
+	EventCleanupFailed EventKind = "rotation.cleanup_failed" // a stage could not be moved; the next rotation repeats it
+	EventNotice        EventKind = "rotation.notice"         // something that somebody should look at
 )
+
+// NoticeNotCommitted is the notice of a published token whose state was not written.
+const NoticeNotCommitted = "state_not_committed"
 
 // Audit is one decision, for logs and metrics. Fields that do not apply are zero. Nothing in it is secret.
 type Audit struct {
@@ -39,7 +43,7 @@ type Audit struct {
 	Critical  bool
 	CurrentOK Answer
 
-	Credential string // version id of the pair that was used
+	Credential string // version id of the client credentials that were used
 	ClientID   string // fingerprint of its client_id: first 16 hex digits of the SHA-256
 	Provider   string
 	Endpoint   string // host
@@ -54,19 +58,22 @@ type Audit struct {
 	ExpiresAt  time.Time
 	Parameter  int64 // version of the published parameter
 
-	Label    string // that moved
+	Stage    string // that moved, or of the token that was published
 	From, To string // versions
+
+	Notice  string   // of EventNotice: its name, as in contract.md section 8; "" where Message says all
+	Details []string // of a notice
 }
 
 // observe fills in what every event has.
 func (s *step) observe(a Audit) {
 	a.Step, a.Connection, a.SecretARN, a.Version = s.ev.Step, s.id, s.secret.ARN, s.ev.Token
-	s.cfg.Observe(a)
+	s.in.Observe(a)
 }
 
-// of adds whose pair an event is about.
-func (a Audit) of(v version) Audit {
-	a.Credential, a.Provider, a.Endpoint = v.doc.VersionID, v.conn.Provider.ID, v.conn.Host
-	a.ClientID = oauth.NewSecret(v.conn.ClientID).Fingerprint()
+// of adds whose client credentials an event is about.
+func (a Audit) of(src acquire.Source) Audit {
+	a.Credential, a.Provider, a.Endpoint = src.Document.VersionID, src.Connection.Provider.ID, src.Connection.Host
+	a.ClientID = oauth.NewSecret(src.Connection.ClientID).Fingerprint()
 	return a
 }

@@ -8,11 +8,11 @@ import (
 	"time"
 
 	"github.com/chaveiro/chaveiro/internal/connection"
-	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/store"
 )
 
 const (
-	// looks is how often DescribeSecret is asked for a version that it does not show yet: Secrets Manager is eventually consistent.
+	// looks is how often DescribeSecret is called for a version that it does not show yet: Secrets Manager is eventually consistent.
 	looks = 3
 	// lookAgain is the wait in between; all looks together take less than 5 s.
 	lookAgain = 2 * time.Second
@@ -25,9 +25,9 @@ const (
 //	G3 it exists, is not scheduled for deletion, managed by another service or a replica
 //	G4 rotation is configured and on
 //	G5 and by this function
-//	G6 the version of the event has a label; one that is not shown yet is looked for again
+//	G6 the version of the event has a stage; DescribeSecret is repeated for one that is not shown yet
 //	G7 it is AWSCURRENT: live, the step has happened already
-//	G8 else it holds AWSPENDING, with whatever other labels
+//	G8 else it has AWSPENDING, with any other stages
 //	G9 exactly one version is AWSCURRENT
 func (s *step) preflight(ctx context.Context) (live bool, err error) {
 	if err := s.allowedID(); err != nil {
@@ -47,12 +47,12 @@ func (s *step) preflight(ctx context.Context) (live bool, err error) {
 			return false, deadlineError("waiting for the version to be shown")
 		}
 	}
-	currents := s.secret.holders(refresh.StageCurrent)
+	currents := s.secret.Holders(store.StageCurrent)
 	switch {
-	case s.secret.has(s.ev.Token, refresh.StageCurrent) && len(currents) == 1:
+	case s.secret.Has(s.ev.Token, store.StageCurrent) && len(currents) == 1:
 		s.current = s.ev.Token
 		return true, nil
-	case !s.secret.has(s.ev.Token, stagePending):
+	case !s.secret.Has(s.ev.Token, store.StagePending):
 		return false, s.notPending()
 	case len(currents) != 1:
 		return false, &Error{Code: CodeNoCurrent, Text: fmt.Sprintf("%d versions are AWSCURRENT, one has to be", len(currents)),
@@ -67,12 +67,12 @@ func (s *step) preflight(ctx context.Context) (live bool, err error) {
 func (s *step) describe(ctx context.Context) error {
 	secret, err := s.cfg.Secrets.Describe(ctx, s.ev.SecretID)
 	switch {
-	case errors.Is(err, refresh.ErrNotFound):
+	case errors.Is(err, store.ErrNotFound):
 		return &Error{Code: CodeSecretNotFound, Text: "there is no such secret: " + err.Error(), Advice: "Look for its name: aws secretsmanager list-secrets", cause: err}
 	case err != nil:
-		e := s.storeFault("describe the secret", err)
-		e.detach = false
-		return cutOff(ctx, e)
+		e := s.secretError(ctx, "describe the secret", err)
+		e.endsRotation = false
+		return e
 	}
 	s.secret = secret
 	if err := s.allowedSecret(); err != nil {
@@ -87,10 +87,10 @@ func (s *step) describe(ctx context.Context) error {
 	case secret.PrimaryRegion != "" && secret.PrimaryRegion != s.cfg.Region:
 		return &Error{Code: CodeSecretReplica, Text: "the secret is a replica of " + secret.PrimaryRegion, Advice: "Rotate it there; replicas follow"}
 	case !secret.RotationOn:
-		return &Error{Code: CodeRotationDisabled, Text: "rotation is not configured for this secret, or was cancelled", Advice: "Start one: " + s.rotateCommand()}
-	case !s.ours(secret.RotationLambda):
+		return &Error{Code: CodeRotationDisabled, Text: "rotation is not configured for this secret, or was cancelled", Advice: "Start one: " + s.commands().rotate()}
+	case !sameFunction(secret.RotationLambda, s.in.FunctionARN):
 		return &Error{Code: CodeWrongFunction, Text: "the secret names another function for its rotation",
-			Advice: "Let it name this one: " + s.rotateCommand()}
+			Advice: "Let it name this one: " + s.commands().rotate()}
 	}
 	return nil
 }
@@ -107,7 +107,7 @@ func (s *step) allowedID() error {
 		return nil
 	}
 	parts := strings.SplitN(s.ev.SecretID, ":", 7) // arn:aws:secretsmanager:region:account:secret:name-suffix
-	own := strings.SplitN(s.cfg.FunctionARN, ":", 6)
+	own := strings.SplitN(s.in.FunctionARN, ":", 6)
 	switch {
 	case len(parts) != 7, parts[2] != "secretsmanager", parts[5] != "secret",
 		parts[3] != s.cfg.Region,
@@ -125,7 +125,7 @@ func (s *step) allowedSecret() error {
 	byARN := s.ev.SecretID == s.secret.ARN
 	byName := s.ev.SecretID == s.secret.Name
 	if !under || !byARN && !byName || connection.ValidID(id) != nil {
-		s.secret = Secret{} // nothing of it is to be touched or told
+		s.secret = store.Secret{} // nothing of it may be touched or logged
 		return s.notAllowed()
 	}
 	s.id = id
@@ -137,9 +137,9 @@ func (s *step) notAllowed() error {
 		Advice: fmt.Sprintf("It rotates secrets of its own account and region (%s) whose names begin with %q, with a connection's name after it", s.cfg.Region, s.cfg.SecretPrefix)}
 }
 
-// ours compares a function's ARN with our own, whatever their qualifiers: version or alias.
-func (s *step) ours(lambda string) bool {
-	return s.cfg.FunctionARN == "" || lambda == "" || unqualified(lambda) == unqualified(s.cfg.FunctionARN)
+// sameFunction compares the ARN of a secret's rotation function with that of this one, without a version or alias.
+func sameFunction(lambda, own string) bool {
+	return own == "" || lambda == "" || unqualified(lambda) == unqualified(own)
 }
 
 // unqualified is arn:aws:lambda:region:account:function:name without a version or alias behind it.
@@ -149,53 +149,17 @@ func unqualified(arn string) string {
 }
 
 func (s *step) notStaged() error {
-	return &Error{Code: CodeVersionNotStaged, Text: "version " + s.ev.Token + " has no label (any more): this rotation is over. " +
-		"It failed before, or a version that somebody put by hand ended it",
-		Advice: "Nothing to mend here. For the next one: " + s.stageCommand() + ", then " + s.rotateCommand()}
+	return &Error{Code: CodeVersionNotStaged, Text: "version " + s.ev.Token + " has no stage (any more): this rotation is over. " +
+		"It failed before, or a version that was put by hand ended it",
+		Advice: "Nothing to fix here. For the next one: " + s.commands().stage() + ", then " + s.commands().rotate()}
 }
 
 func (s *step) notPending() error {
-	e := &Error{Code: CodeVersionNotPending, Text: "version " + s.ev.Token + " does not hold AWSPENDING (any more), but " +
+	e := &Error{Code: CodeVersionNotPending, Text: "version " + s.ev.Token + " does not have AWSPENDING (any more), but " +
 		strings.Join(s.secret.Versions[s.ev.Token], ", ") + ": this rotation is over",
-		Advice: "Nothing to mend here. For the next one: " + s.stageCommand() + ", then " + s.rotateCommand()}
-	if s.secret.has(s.ev.Token, refresh.StageRejected) {
-		e.Text += ". The provider refused this version's pair"
+		Advice: "Nothing to fix here. For the next one: " + s.commands().stage() + ", then " + s.commands().rotate()}
+	if s.secret.Has(s.ev.Token, store.StageRejected) {
+		e.Text += ". The provider rejected this version's client credentials"
 	}
 	return e
-}
-
-// Commands for a person at a terminal.
-
-func (s *step) stageCommand() string {
-	return "aws secretsmanager put-secret-value --secret-id " + s.nameForCommand() + " --version-stages CANDIDATE --secret-string file://pair.json"
-}
-
-func (s *step) rotateCommand() string {
-	command := "aws secretsmanager rotate-secret --secret-id " + s.nameForCommand()
-	if !s.secret.RotationOn || !s.ours(s.secret.RotationLambda) {
-		function := "ARN-OF-THIS-FUNCTION" // a local run has none
-		if s.cfg.FunctionARN != "" {
-			function = unqualified(s.cfg.FunctionARN)
-		}
-		command += " --rotation-lambda-arn " + function
-	}
-	return command
-}
-
-func (s *step) moveCommand(label, from, to string) string {
-	command := "aws secretsmanager update-secret-version-stage --secret-id " + s.nameForCommand() + " --version-stage " + label
-	if from != "" {
-		command += " --remove-from-version-id " + from
-	}
-	if to != "" {
-		command += " --move-to-version-id " + to
-	}
-	return command
-}
-
-func (s *step) nameForCommand() string {
-	if s.secret.Name != "" {
-		return s.secret.Name
-	}
-	return s.ev.SecretID
 }

@@ -1,50 +1,66 @@
-// Package rotate makes a change of credentials safe: a person stages a new pair, and it goes live only after it has proved itself (contract.md
-// section 6). It is the four steps that Secrets Manager invokes, each a function that opens with its cases: createSecret in create.go,
-// setSecret in set.go, testSecret in trial.go, finishSecret in finish.go. Before each stands preflight; what was done by halves, whoever did it,
-// is brought to an end in reconcile.go.
+// Package rotate makes a change of client credentials safe: a person stages new ones, and they become AWSCURRENT only after the provider has
+// issued a token for them (contract.md section 6). Secrets Manager invokes four steps. Each is a function that begins with the list of its
+// cases: createSecret in create.go, setSecret in set.go, testSecret in test.go, finishSecret in finish.go. preflight.go comes before each of
+// them. reconcile.go completes a rotation that was interrupted; rollback.go reverts one whose client credentials are rejected after all.
 //
-// What holds throughout: versions are read by id, AWSCURRENT moves by compare-and-swap, a permanent failure takes AWSPENDING off, and the same
-// step again, after a crash at any point, comes to the same end.
+// These rules hold throughout: versions are read by id; AWSCURRENT moves by compare-and-swap; no token is requested or published without the
+// lease of the connection; a permanent failure removes AWSPENDING. The same step again, after a crash at any point, comes to the same end.
 package rotate
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 
+	"github.com/chaveiro/chaveiro/internal/acquire"
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/internal/provider"
 )
 
 // Config of a Rotator. Fields without a default are required.
 type Config struct {
 	Secrets   Secrets
+	Leases    Leases
+	States    States
 	Publisher Publisher
-	Exchanger Exchanger
+	Requester acquire.Requester
 	Catalogue provider.Catalogue
 
-	SecretPrefix string // "oauth/": no secret without it is touched
-	Region       string // of this function: a replica is rotated elsewhere
-	FunctionARN  string // of this invocation; "" compares nothing (a local run)
+	SecretPrefix  string // "oauth/": no other secret is touched
+	Region        string // of this function: a replica must be rotated in its own region
+	AllowLoopback bool   // accept http and loopback token endpoints: local runs only
 
-	AllowLoopback bool              // accept http and loopback token endpoints: local runs only
-	VerifyCall    http.RoundTripper // makes a provider's cheap authenticated call where a document says verify_call; nil: http.DefaultTransport
-	Margin        time.Duration     // kept free before the context's deadline; 0 means 5 s
+	VerifyCall http.RoundTripper // makes a provider's authenticated call where a document says verify_call; nil: http.DefaultTransport
+	Margin     time.Duration     // kept free before the context's deadline for writes; 0 means 5 s
 
-	Now     func() time.Time // nil means time.Now
-	Observe func(Audit)      // told every decision; nil: nobody
+	Period      time.Duration // between two sweeps of the refresher; 0 means 5 min
+	ReaderCache time.Duration // how long a reader may use a token after it read it; 0 means 5 min
+
+	Now func() time.Time // nil means time.Now
+}
+
+// Invocation is what is particular to one invocation of the function.
+type Invocation struct {
+	RequestID   string      // owner of the lease; required, unique among the runs of the last hours
+	FunctionARN string      // of this function; "" compares nothing (a local run)
+	Observe     func(Audit) // called with every decision; nil: not called
 }
 
 // Rotator carries out steps of rotations. It keeps nothing between them and is safe for concurrent use.
-type Rotator struct{ cfg Config }
+type Rotator struct {
+	cfg      Config
+	policy   lifecycle.Policy
+	acquirer *acquire.Acquirer
+}
 
 const (
 	defaultMargin = 5 * time.Second
-	// endMargin is what even the last clean-up leaves of the context's time.
+	// endMargin is the time before the context's deadline at which even a write ends.
 	endMargin = time.Second
-	// defaultTime is what a step has whose context has no deadline.
-	defaultTime = time.Minute
+	// defaultTime is the work time of a step whose context has no deadline.
+	defaultTime   = time.Minute
+	defaultPeriod = 5 * time.Minute
 )
 
 // New validates cfg and fills in its defaults.
@@ -56,150 +72,46 @@ func New(cfg Config) (*Rotator, error) {
 		}
 	}
 	need(cfg.Secrets != nil, "Secrets is missing")
+	need(cfg.Leases != nil, "Leases is missing")
+	need(cfg.States != nil, "States is missing")
 	need(cfg.Publisher != nil, "Publisher is missing")
-	need(cfg.Exchanger != nil, "Exchanger is missing")
+	need(cfg.Requester != nil, "Requester is missing")
 	need(len(cfg.Catalogue.IDs()) > 0, "Catalogue is empty")
-	need(cfg.SecretPrefix != "", "SecretPrefix is missing: it is the list of the secrets that may be rotated")
+	need(cfg.SecretPrefix != "", "SecretPrefix is missing; only secrets under it may be rotated")
 	need(cfg.Region != "", "Region is missing")
-	need(cfg.Margin >= 0, "Margin is negative")
+	need(cfg.Margin >= 0 && cfg.Period >= 0 && cfg.ReaderCache >= 0, "a duration is negative")
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
-	if cfg.Margin == 0 {
-		cfg.Margin = defaultMargin
-	}
+	orDefault(&cfg.Margin, defaultMargin)
+	orDefault(&cfg.Period, defaultPeriod)
+	orDefault(&cfg.ReaderCache, defaultPeriod)
 	if cfg.VerifyCall == nil {
 		cfg.VerifyCall = http.DefaultTransport // one for all invocations, so that its connections are used again
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.Observe == nil {
-		cfg.Observe = func(Audit) {}
-	}
-	return &Rotator{cfg: cfg}, nil
+	r := &Rotator{cfg: cfg, policy: lifecycle.Policy{Period: cfg.Period, ReaderCache: cfg.ReaderCache, RefreshAt: lifecycle.DefaultRefreshAt}}
+	r.acquirer = &acquire.Acquirer{Requester: cfg.Requester, Catalogue: cfg.Catalogue, AllowLoopback: cfg.AllowLoopback, Policy: r.policy, Now: cfg.Now}
+	return r, nil
 }
 
-// step is one invocation.
-type step struct {
-	cfg  *Config
-	ev   Event
-	last time.Time // even a clean-up ends by then
-
-	id      string // connection; "" until the preflight knows it
-	secret  Secret // as it was described last
-	current string // id of AWSCURRENT then
+func orDefault(field *time.Duration, value time.Duration) {
+	if *field == 0 {
+		*field = value
+	}
 }
 
 // Handle carries out one step. The error is always an *Error.
-func (r *Rotator) Handle(ctx context.Context, ev Event) error {
-	s := &step{cfg: &r.cfg, ev: ev}
+func (r *Rotator) Handle(ctx context.Context, ev Event, in Invocation) error {
+	s := r.newStep(ctx, ev, in)
 	if err := ev.check(); err != nil {
 		return s.failed(ctx, err)
 	}
-	work, cancel := s.limit(ctx)
+	work, cancel := context.WithDeadline(ctx, s.workEnd)
 	defer cancel()
-	return s.failed(ctx, s.guarded(work))
-}
-
-// limit gives the work its time: up to Margin before the invocation ends.
-func (s *step) limit(ctx context.Context) (context.Context, context.CancelFunc) {
-	end, ok := ctx.Deadline()
-	if !ok {
-		end = s.cfg.Now().Add(defaultTime + s.cfg.Margin)
-	}
-	s.last = end.Add(-min(endMargin, s.cfg.Margin/2))
-	return context.WithDeadline(ctx, end.Add(-s.cfg.Margin))
-}
-
-// closing is a context for what must be brought to its end once it was begun.
-func (s *step) closing(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithDeadline(context.WithoutCancel(ctx), s.last)
-}
-
-// guarded runs the step and turns a panic into an error without its value, which may hold anything.
-func (s *step) guarded(ctx context.Context) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = &Error{Code: CodeInternal, Text: fmt.Sprintf("internal error (panic of type %T)", p), Transient: true,
-				Advice: "Secrets Manager tries the rotation again by itself; if it goes on, report it"}
-		}
-	}()
-	return s.run(ctx)
-}
-
-func (s *step) run(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return deadlineError("before anything was done")
-	}
-	live, err := s.preflight(ctx)
-	if err != nil {
-		return err
-	}
-	switch s.ev.Step {
-	case CreateSecret:
-		return s.create(ctx, live)
-	case SetSecret:
-		return s.set(ctx, live)
-	case TestSecret:
-		return s.test(ctx, live)
-	case FinishSecret:
-		return s.finish(ctx, live)
-	}
-	return nil // check lets no other step through
-}
-
-// failed completes an error, takes AWSPENDING off if the rotation is over, and tells the event.
-func (s *step) failed(ctx context.Context, err error) error {
-	if err == nil {
-		return nil
-	}
-	var e *Error
-	if !errors.As(err, &e) {
-		e = &Error{Code: CodeInternal, Text: "internal error", Transient: true}
-	}
-	e.Step, e.Connection = s.ev.Step, s.id
-	if e.detach {
-		end, cancel := s.closing(ctx)
-		defer cancel()
-		s.detach(end)
-	}
-	s.observe(Audit{Kind: EventFailed, Message: e.Error(), Code: e.Code, Transient: e.Transient, Critical: e.Critical, CurrentOK: e.CurrentOK,
-		HTTPStatus: e.HTTPStatus, OAuthCode: e.OAuthCode, Credential: s.ev.Token})
-	return e
-}
-
-// detach takes AWSPENDING off the version of the rotation, or the next RotateSecret would be refused. It reports whether it is off.
-func (s *step) detach(ctx context.Context) bool {
-	if !s.secret.has(s.ev.Token, stagePending) {
-		return true
-	}
-	return s.move(ctx, Move{Label: stagePending, From: s.ev.Token})
-}
-
-// move moves a label as part of a clean-up and reports whether it is where it belongs. What fails is told, and made up for later.
-func (s *step) move(ctx context.Context, m Move) bool {
-	m.SecretID = s.secret.ARN
-	err := s.cfg.Secrets.MoveLabel(ctx, m)
-	if errors.Is(err, ErrLabelMoved) && m.To == "" {
-		return true // it was off already
-	}
-	a := Audit{Kind: EventLabel, Label: m.Label, From: m.From, To: m.To}
-	if err != nil {
-		a.Kind, a.Message = EventCleanupFailed, "move label "+m.Label+": "+err.Error()
-	}
-	s.observe(a)
-	return err == nil
-}
-
-// sleep waits for d or until ctx ends, and reports whether it slept to the end.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	err := s.failed(ctx, s.guarded(work))
+	s.release(ctx)
+	return err
 }

@@ -7,7 +7,7 @@ import "context"
 //
 //	the version is AWSCURRENT   nothing to do
 //	it has no value             ERR_PENDING_EMPTY
-//	else                        nothing to do, and the provider is not asked
+//	else                        nothing to do, and no request is made
 func (s *step) set(ctx context.Context, live bool) error {
 	if live {
 		return nil

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chaveiro/chaveiro/internal/acquire"
 	"github.com/chaveiro/chaveiro/internal/provider"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
@@ -21,25 +22,25 @@ const (
 	maxVerifyBody = 64 << 10
 )
 
-// verify makes the provider's cheap authenticated call with a new pair's token, where the document says verify_call: an authorization server
+// verify makes the provider's cheap authenticated call with the token of new client credentials, where the document says verify_call: an authorization server
 // gives tokens also for the sandbox, or for another account, and only the API tells.
-func (s *step) verify(ctx context.Context, v version, token *oauth.Token) error {
-	if !v.conn.VerifyCall {
+func (s *step) verify(ctx context.Context, src acquire.Source, token *oauth.Token) error {
+	if !src.Connection.VerifyCall {
 		return nil
 	}
-	call, ok := verifyCall(v.conn.Provider.VerifyCalls, v.conn.Environment, token.Scope)
+	call, ok := verifyCall(src.Connection.Provider.VerifyCalls, src.Connection.Environment, token.Scope)
 	if !ok {
-		s.observe(Audit{Kind: EventNotice, Message: "verify_call: none of the calls that are known is for this environment and for a scope that was granted; the pair counts as tested by its token alone"}.of(v))
+		s.observe(Audit{Kind: EventNotice, Message: "verify_call: none of the calls that are known is for this environment and for a scope that was granted; the client credentials count as tested by their token alone"}.of(src))
 		return nil
 	}
 	var status int
 	var failure string
 	for try := 1; ; try++ {
-		if status, failure = s.call(ctx, v, call, token); !again(status) || try == verifyTries || !sleep(ctx, verifyPause) {
+		if status, failure = s.call(ctx, src, call, token); !again(status) || try == verifyTries || !sleep(ctx, verifyPause) {
 			break
 		}
 	}
-	what := "the API of " + providerName(v)
+	what := "the API of " + providerName(src)
 	switch {
 	case status >= 200 && status <= 299:
 		return nil
@@ -49,10 +50,10 @@ func (s *step) verify(ctx context.Context, v version, token *oauth.Token) error 
 		}
 		text := what + " did not answer the authenticated call: " + failure
 		return &Error{Code: CodeProviderUnavailable, Text: text, Transient: true, HTTPStatus: status,
-			Advice: "Secrets Manager tries the rotation again by itself; AWSCURRENT is untouched"}
+			Advice: retriedByAWS + "; AWSCURRENT is unchanged"}
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		e := permanent(CodeWrongAccount, fmt.Sprintf("%s refuses the new pair's token (HTTP %d): the pair is of another account or environment than the document says", what, status),
-			"Compare environment and account_id with the panel where the pair was made, stage the right one: "+s.stageCommand())
+		e := permanent(CodeWrongAccount, fmt.Sprintf("%s rejects the token of the new client credentials (HTTP %d): they belong to another account or environment than the document says", what, status),
+			"Compare environment and account_id with the panel where they were made, and stage the right ones: "+s.commands().stage())
 		e.HTTPStatus = status
 		return e
 	case status >= 300 && status <= 399:
@@ -60,7 +61,7 @@ func (s *step) verify(ctx context.Context, v version, token *oauth.Token) error 
 		e.HTTPStatus = status
 		return e
 	default:
-		e := permanent(CodeProviderConfig, fmt.Sprintf("%s refuses the authenticated call itself (HTTP %d)", what, status), "Leave verify_call out of the document if the call is at fault, then "+s.rotateCommand())
+		e := permanent(CodeProviderConfig, fmt.Sprintf("%s refuses the authenticated call itself (HTTP %d)", what, status), "Leave verify_call out of the document if the call is at fault, then "+s.commands().rotate())
 		e.HTTPStatus = status
 		return e
 	}
@@ -78,7 +79,7 @@ func verifyCall(calls []provider.VerifyCall, environment, granted string) (provi
 	return calls[i], true
 }
 
-// again reports whether a status says nothing about the pair; 0 is no answer.
+// again reports whether a status says nothing about the client credentials; 0 is no answer.
 func again(status int) bool {
 	switch status {
 	case 0, http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
@@ -88,16 +89,16 @@ func again(status int) bool {
 }
 
 // call makes the call once. What went wrong is told in our own words: an error of the transport may hold what was sent.
-func (s *step) call(ctx context.Context, v version, call provider.VerifyCall, token *oauth.Token) (status int, failure string) {
+func (s *step) call(ctx context.Context, src acquire.Source, call provider.VerifyCall, token *oauth.Token) (status int, failure string) {
 	ctx, cancel := context.WithTimeout(ctx, verifyTime)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, call.Method, call.URL[v.conn.Environment], http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, call.Method, call.URL[src.Connection.Environment], http.NoBody)
 	if err != nil {
 		return http.StatusBadRequest, "the catalogue's address cannot be used"
 	}
-	account := v.conn.AccountID
+	account := src.Connection.AccountID
 	if account == "" {
-		account = token.Claims.Text(v.conn.Provider.AccountClaim)
+		account = token.Claims.Text(src.Connection.Provider.AccountClaim)
 	}
 	for name, value := range call.Headers {
 		req.Header.Set(name, strings.ReplaceAll(value, "{account_id}", account))

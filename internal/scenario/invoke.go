@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
-	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/internal/probe"
 	"github.com/chaveiro/chaveiro/internal/refresh"
 	"github.com/chaveiro/chaveiro/internal/store"
@@ -186,14 +185,12 @@ func (w *World) published() map[string]publication {
 
 // addExpiries fills in what the state table knows.
 func (w *World) addExpiries(all map[string]publication) {
-	_ = w.states.Scan(context.Background(), func(page []lifecycle.State) {
-		for _, s := range page {
-			if p, ok := all[s.ID]; ok && s.Token != nil {
-				p.expires = s.Token.ExpiresAt
-				all[s.ID] = p
-			}
+	for connection, p := range all {
+		if t := w.State(connection).Token; t != nil {
+			p.expires = t.ExpiresAt
+			all[connection] = p
 		}
-	})
+	}
 }
 
 // checkPublished: what a run calls refreshed is what readers get, with a record that speaks of it.

@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -293,14 +292,9 @@ func (w *World) TokenCalls() map[string]int {
 
 // State is the item of a connection; the zero State, but for its ID, when there is none.
 func (w *World) State(connection string) lifecycle.State {
-	found, err := w.states.Get(context.Background(), []string{connection})
-	if err != nil {
-		return lifecycle.State{ID: connection}
-	}
-	if s, ok := found[connection]; ok {
-		return s
-	}
-	return lifecycle.State{ID: connection}
+	s := dynamostate.Decode(w.AWS.SDKItem(connection))
+	s.ID = connection
+	return s
 }
 
 // Now is the World's time.

@@ -17,12 +17,12 @@ import (
 // State of a connection: the first that fits.
 type State string
 
-// States in the order in which they are asked for (contract.md section 7).
+// States in the order in which they are tested (contract.md section 7).
 const (
 	Paused  State = "paused"
 	Missing State = "missing" // no token
 	Expired State = "expired"
-	Failing State = "failing" // a failure record
+	Failing State = "failing" // a recorded failure
 	Overdue State = "overdue" // more than 2 periods past renew_at
 	Due     State = "due"
 	Fresh   State = "fresh"
@@ -32,27 +32,28 @@ const (
 type item struct {
 	id      string
 	created time.Time // of its secret
+	paused  bool      // the tag
 	known   lifecycle.State
-	failed  bool   // an attempt failed, and the failure is not obsolete
-	fault   string // what is wrong with its name, or with the name in the event
+	failed  bool   // a failure is recorded, and it is not obsolete
+	fault   string // what is wrong with the name or with the item; "" when nothing is
 	state   State
 }
 
-// lately is how long an expired token makes the report unhealthy, and a failure counts as news.
+// lately is how long an expired token makes the report unhealthy, and how long a failure counts as new.
 const lately = 24 * time.Hour
 
-// item judges one connection.
+// item gives one connection its state.
 func (r *run) item(s *store.Secret, known lifecycle.State) item {
 	known.ID = s.Connection
-	it := item{id: s.Connection, created: s.Created, known: known}
-	seen := lifecycle.Observation{Secret: &lifecycle.Secret{Current: s.Holder(store.StageCurrent), Changed: s.Changed, Created: s.Created, Paused: s.Paused}}
-	decision := lifecycle.Decide(r.now, known, seen, r.cfg.policy(), lifecycle.Override{})
+	it := item{id: s.Connection, created: s.Created, paused: s.Paused, known: known}
+	secret := lifecycle.Secret{Current: s.Holder(store.StageCurrent), Changed: s.Changed, Created: s.Created, Paused: s.Paused}
+	decision := lifecycle.Decide(r.now, known, lifecycle.Observation{Secret: &secret}, r.cfg.policy(), lifecycle.Override{})
 	it.failed = known.Failure != nil && !decision.ClearFailure
 	if err := connection.ValidName(r.cfg.SecretPrefix, s.Connection); err != nil {
 		it.fault = connection.CodeInvalidConnectionID + ": " + err.Error()
 	}
 	if known.Newer {
-		it.fault = "newer_schema: its item was written by a newer version; update the functions"
+		it.fault = "newer_schema: a newer version of this program wrote its item in the state table; update the functions"
 	}
 	it.state = it.stateAt(r.now, r.cfg.Period, decision)
 	return it
@@ -61,7 +62,7 @@ func (r *run) item(s *store.Secret, known lifecycle.State) item {
 func (it *item) stateAt(now time.Time, period time.Duration, d lifecycle.Decision) State {
 	s := it.known
 	switch {
-	case d.Action == lifecycle.Pause:
+	case it.paused:
 		return Paused
 	case s.Token == nil && s.Failure != nil && s.Failure.Code == string(lifecycle.TypeConflict):
 		return Failing
@@ -98,7 +99,7 @@ func (r *run) unknownText(name string, listed []string) string {
 	if nearest := provider.Closest(name, listed); nearest != "" {
 		return text + fmt.Sprintf("; did you mean %q?", nearest)
 	}
-	return text + fmt.Sprintf(". Is it in another region, or was it created without %q? A new one may take 5 minutes to be listed", prefix)
+	return text + fmt.Sprintf(". Is it in another region, or was it created without %q? A new secret may take 5 minutes to be listed", prefix)
 }
 
 func (r *run) count() Counts {
@@ -124,7 +125,7 @@ func (r *run) count() Counts {
 	return c
 }
 
-// expiredLately reports whether a token expired within the last day, so that somebody may be without one who had one yesterday.
+// expiredLately reports whether a token expired within the last day: a program may be without a token that it had yesterday.
 func (r *run) expiredLately() bool {
 	return slices.ContainsFunc(r.items, func(it item) bool { return it.state == Expired && it.known.Remaining(r.now) > -lately })
 }
@@ -143,24 +144,25 @@ func (r *run) attention() []Attention {
 		}
 	}
 	slices.SortFunc(worst, func(a, b item) int {
-		return cmp.Or(cmp.Compare(a.urgency(r.now), b.urgency(r.now)), cmp.Compare(a.known.Remaining(r.now), b.known.Remaining(r.now)), cmp.Compare(a.id, b.id))
+		return cmp.Or(cmp.Compare(a.urgency(r.now), b.urgency(r.now)), cmp.Compare(a.known.Remaining(r.now), b.known.Remaining(r.now)),
+			cmp.Compare(a.id, b.id))
 	})
 	worst = worst[:min(len(worst), maxAttention)]
 	list := make([]Attention, len(worst))
 	for i, it := range worst {
-		list[i] = Attention{Connection: clean(it.id), State: it.state, SecondsToExpiry: int64(it.known.Remaining(r.now) / time.Second), Reason: it.reason(r)}
+		left := int64(it.known.Remaining(r.now) / time.Second)
+		list[i] = Attention{Connection: clean(it.id), State: it.state, SecondsToExpiry: left, Reason: it.reason(r)}
 	}
 	return list
 }
 
-// givenUp reports whether the connection has failed for over a day and has had no token for as long: somebody knows of it, and it must not hide the
-// next one.
-func (it *item) givenUp(now time.Time) bool {
+// abandoned reports whether the connection has failed for over a day and has had no token for as long. It must not hide the next one.
+func (it *item) abandoned(now time.Time) bool {
 	return it.known.FailingFor(now, lately) && (it.state == Missing || it.state == Expired && it.known.Remaining(now) <= -lately)
 }
 
-// urgency puts first the connections that somebody can still help: a token that has just expired, then no token, then a token that expires soon;
-// and last those that have been without one for over a day, which somebody knows of.
+// urgency is the place of a connection in the report, 0 first: tokens that expired within a day; then no token; then tokens that are still valid;
+// last, connections that have been without a token for over a day.
 func (it *item) urgency(now time.Time) int {
 	switch it.state {
 	case Expired:
@@ -186,7 +188,7 @@ func (it *item) reason(r *run) string {
 	case it.failed && s.Failure.Message == "":
 		return clean(fmt.Sprintf("%s (%s) since %s, %d attempts, next attempt %s",
 			s.Failure.Code, s.Failure.Class, stamp(s.Failure.FirstAt), s.Failure.Attempts, stamp(s.Failure.NextAt)))
-	case it.failed && it.state == Expired: // the sentence is of a time when the token may still have been valid
+	case it.failed && it.state == Expired: // the token may still have been valid when the sentence was written
 		return clean("expired " + stamp(s.Token.ExpiresAt) + ". " + s.Failure.Message)
 	case it.failed:
 		return clean(s.Failure.Message)
@@ -206,13 +208,13 @@ func (it *item) missingReason(r *run) string {
 	return fmt.Sprintf("no token, though its secret was created %s, and no failure is recorded: does the refresher run?", stamp(it.created))
 }
 
-// listingLag is how long ListSecrets may not show a new secret to the refresher.
+// listingLag is the time after which ListSecrets shows a new secret.
 const listingLag = 5 * time.Minute
 
-// maxReason is how many characters of somebody else's words the report repeats.
+// maxReason is how many characters of a stored text the report repeats.
 const maxReason = 1000
 
-// clean makes one line of a text that came from a store.
+// clean makes one printable line of a text that came from a store.
 func clean(text string) string {
 	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, "?"), func(c rune) bool { return unicode.IsSpace(c) || !unicode.IsPrint(c) }), " ")
 	if runes := []rune(text); len(runes) > maxReason {

@@ -9,8 +9,9 @@ import (
 	"time"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/internal/probe"
-	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/store"
 )
 
 const runwayOnly = `{"probe":"none"}`
@@ -54,23 +55,27 @@ func TestTheStateOfAConnectionIsTheFirstThatFits(t *testing.T) {
 		"failing, with a token that lives": {
 			world: func(w *world) { w.kiwi("kiwify/x", 5*time.Hour); w.failure("kiwify/x", sentence, time.Hour) },
 			want:  probe.Failing, counts: probe.Counts{Failing: 1}, status: probe.Degraded, words: sentence, left: 18000},
-		"a failure that the token is newer than is a leftover": {
-			world: func(w *world) {
-				w.kiwi("kiwify/x", 5*time.Hour)
-				w.failure("kiwify/x", sentence, time.Hour)
-				r := w.record("kiwify/x", 24*time.Hour)
-				r.Seq = 2
-				w.token("kiwify/x", r)
-			}, counts: probe.Counts{Fresh: 1}, status: probe.Healthy},
-		"a failure that nobody can read": {
+		"a failure of client credentials that were taken back": {
 			world: func(w *world) {
 				w.kiwi("kiwify/x", 20*time.Hour)
-				w.put("kiwify/x/refresh_failure", "\x00\n", "by hand")
+				w.failure("kiwify/x", sentence, time.Hour)
+				w.update("kiwify/x", func(s *lifecycle.State) {
+					s.Failure.Current, s.Failure.LastAt = "another", s.Failure.LastAt.Add(-time.Hour)
+				})
+			}, counts: probe.Counts{Fresh: 1}, status: probe.Healthy},
+		"a failure without a sentence": {
+			world: func(w *world) { w.kiwi("kiwify/x", time.Hour); w.failure("kiwify/x", "", time.Hour) },
+			want:  probe.Failing, counts: probe.Counts{Failing: 1}, status: probe.Degraded,
+			words: "invalid_client (credentials) since 2000-01-30T23:00:00Z, 3 attempts, next attempt 2000-01-31T01:00:00Z", left: 3600},
+		"an item of a newer version": {
+			world: func(w *world) {
+				w.secret("kiwify/x", `"provider":"kiwify"`)
+				w.must(w.aws.PutItem("kiwify/x", map[string]json.RawMessage{"schema": json.RawMessage(`{"N":"2"}`), "revision": json.RawMessage(`{"N":"5"}`)}))
 			},
-			want: probe.Failing, counts: probe.Counts{Failing: 1}, status: probe.Degraded, words: "cannot be read", left: 72000},
+			want: probe.Missing, counts: probe.Counts{Missing: 1}, status: probe.Degraded, words: "newer_schema"},
 		"without a token since a minute": {
 			world: func(w *world) { w.secret("kiwify/x", `"provider":"kiwify"`) },
-			want:  probe.Missing, counts: probe.Counts{Missing: 1}, status: probe.Degraded, words: "the next sweeps fetch one"},
+			want:  probe.Missing, counts: probe.Counts{Missing: 1}, status: probe.Degraded, words: "the next sweeps get one"},
 		"without a token for a day": {
 			world: func(w *world) {
 				w.secret("kiwify/x", `"provider":"kiwify"`)
@@ -100,15 +105,15 @@ func TestTheStateOfAConnectionIsTheFirstThatFits(t *testing.T) {
 				w.kiwi("kiwify/x", 20*time.Hour)
 				w.secret("kiwify/x", `"provider":"kiwify","scope":"a"`)
 			}, counts: probe.Counts{Due: 1}, status: probe.Healthy},
-		"a parameter of another type is in the way": {
-			world: func(w *world) { w.secret("kiwify/x", `"provider":"kiwify"`); w.put("kiwify/x/access_token", "x", "") },
-			want:  probe.Failing, counts: probe.Counts{Failing: 1}, status: probe.Degraded, words: "parameter_type_conflict"},
-		"a record that nobody can read": {
+		"a parameter of another type has the token's name": {
 			world: func(w *world) {
 				w.secret("kiwify/x", `"provider":"kiwify"`)
-				_, err := w.aws.WriteParameter("/oauth/kiwify/x/access_token", awstest.ParameterWrite{Value: "by hand"})
-				w.must(err)
-			}, counts: probe.Counts{Due: 1}, status: probe.Healthy},
+				w.failure("kiwify/x", "its access_token parameter is a String", time.Hour)
+				w.update("kiwify/x", func(s *lifecycle.State) {
+					s.Failure.Class, s.Failure.Code = lifecycle.Configuration, string(lifecycle.TypeConflict)
+				})
+			},
+			want: probe.Failing, counts: probe.Counts{Failing: 1}, status: probe.Degraded, words: "is a String"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(w *world) {
@@ -162,7 +167,7 @@ func TestOneDeadTenantDoesNotHideTheNext(t *testing.T) {
 	})
 }
 
-// TestTheRunwayIsReadOnly: two listings, the sentences of those that need attention, and nothing else.
+// TestTheRunwayIsReadOnly: one listing, one scan, and nothing else.
 func TestTheRunwayIsReadOnly(t *testing.T) {
 	bubble(t, func(w *world) {
 		for i := range 25 {
@@ -178,7 +183,7 @@ func TestTheRunwayIsReadOnly(t *testing.T) {
 		for op, c := range w.aws.Counts() {
 			got[op] = c.Calls
 		}
-		want := map[awstest.Op]int{awstest.ListSecrets: 1, awstest.DescribeParameters: 1, awstest.GetParameters: 2}
+		want := map[awstest.Op]int{awstest.ListSecrets: 1, awstest.Scan: 1}
 		if fmt.Sprint(got) != fmt.Sprint(want) || w.aws.Decrypted() != 0 {
 			t.Errorf("calls %v, want %v; %d values decrypted", got, want, w.aws.Decrypted())
 		}
@@ -188,28 +193,13 @@ func TestTheRunwayIsReadOnly(t *testing.T) {
 	})
 }
 
-func TestWithoutTheSentencesTheRecordsSpeak(t *testing.T) {
-	bubble(t, func(w *world) {
-		w.kiwi("kiwify/x", time.Hour)
-		w.failure("kiwify/x", "a sentence", time.Hour)
-		w.aws.Inject(awstest.Fault{Op: awstest.GetParameters, Effect: awstest.AccessDenied})
-		a := attention(w.run(runwayOnly), "kiwify/x")
-		if a.Reason != "invalid_client (credentials) since 2000-01-30T23:00:00Z, 3 attempts, next try 2000-01-31T01:00:00Z" {
-			t.Errorf("%+v", a)
-		}
-		if len(w.events) != 1 || w.events[0].Kind != probe.EventUnread || !strings.Contains(w.events[0].Message, "AccessDenied") {
-			t.Errorf("events %+v", w.events)
-		}
-	})
-}
-
 func TestAPartialListIsNone(t *testing.T) {
-	for _, op := range []awstest.Op{awstest.ListSecrets, awstest.DescribeParameters} {
+	for _, op := range []awstest.Op{awstest.ListSecrets, awstest.Scan} {
 		bubble(t, func(w *world) {
 			w.kiwi("kiwify/x", time.Hour)
 			w.aws.Inject(awstest.Fault{Op: op, Effect: awstest.AccessDenied})
 			_, err := w.runWithin(w.t.Context(), `{}`)
-			if err == nil || !errors.Is(err, refresh.ErrAccessDenied) || !strings.Contains(err.Error(), string(op)) {
+			if err == nil || !errors.Is(err, store.ErrAccessDenied) || !strings.Contains(err.Error(), string(op)) {
 				t.Errorf("%s: %v", op, err)
 			}
 			if n := w.kiwify.Total().TokenCalls; n != 0 {
@@ -230,7 +220,7 @@ func TestNamedConnections(t *testing.T) {
 		}
 		for name, words := range map[string]string{
 			"kiwify/aa":      `unknown_connection: no secret "oauth/kiwify/aa" is listed in ` + awstest.Region + `; did you mean "kiwify/a"?`,
-			"colour":         `. Created in another region, or without "oauth/"?`,
+			"colour":         `. Is it in another region, or was it created without "oauth/"?`,
 			"oauth/kiwify/a": `unknown_connection: leave out "oauth/"`,
 		} {
 			if got := attention(r, name); got.State != probe.Missing || !strings.Contains(got.Reason, words) {
