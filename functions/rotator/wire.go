@@ -69,7 +69,7 @@ func wire(ctx context.Context, getenv func(string) string) (*function, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := oauth.New(oauth.Config{Timeout: env.TokenTimeout, AllowLoopback: env.SAMLocal})
+	client, err := oauth.New(oauth.Config{Timeout: env.TokenTimeout, AllowLoopback: env.SAMLocal, UserAgent: "chaveiro (+oauth2 token client)"})
 	if err != nil {
 		return nil, err
 	}

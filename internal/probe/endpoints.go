@@ -204,24 +204,24 @@ func (r *run) ask(ctx context.Context, t *target) *Endpoint {
 var errMoved = errors.New("the connection has another endpoint now")
 
 // request is what the endpoint is asked. Where the catalogue knows the endpoint and no token is asked for, no secret is read.
-func (r *run) request(ctx context.Context, t *target) (oauth.Request, error) {
+func (r *run) request(ctx context.Context, t *target) (oauth.TokenRequest, error) {
 	if t.reader == "" {
 		bare := connection.Connection{Provider: t.provider, TokenEndpoint: t.url, AuthMethod: t.provider.DefaultAuthMethod()}
-		return bare.Request(""), nil
+		return bare.TokenRequest(), nil
 	}
 	doc, err := r.cfg.Secrets.Read(ctx, t.reader)
 	if err != nil {
-		return oauth.Request{}, err
+		return oauth.TokenRequest{}, err
 	}
 	t.version = doc.VersionID
 	conn, err := connection.Parse(t.reader, doc.Value, r.cfg.Catalogue, connection.Options{AllowLoopback: r.cfg.AllowLoopback})
 	if err != nil {
-		return oauth.Request{}, err
+		return oauth.TokenRequest{}, err
 	}
 	if conn.Host != t.host {
-		return oauth.Request{}, errMoved
+		return oauth.TokenRequest{}, errMoved
 	}
-	return conn.Request(""), nil
+	return conn.TokenRequest(), nil
 }
 
 // codeOf is the code of a document that could not be used, or that could not be read.
@@ -248,10 +248,10 @@ type reply struct {
 }
 
 // cancelled reports whether the invocation ended before the endpoint had its time.
-func (a reply) cancelled() bool { return a.err != nil && a.err.Class == oauth.NotAnOutcome }
+func (a reply) cancelled() bool { return a.err != nil && a.err.Class == oauth.Canceled }
 
 // once makes one request and tells it.
-func (r *run) once(ctx context.Context, t *target, req oauth.Request, attempt int) reply {
+func (r *run) once(ctx context.Context, t *target, req oauth.TokenRequest, attempt int) reply {
 	ev := Event{Kind: EventProbe, Provider: t.provider.ID, Endpoint: t.host, Probe: t.probe, Connection: t.reader, Attempt: attempt}
 	var a reply
 	var err error
@@ -280,8 +280,8 @@ func (r *run) once(ctx context.Context, t *target, req oauth.Request, attempt in
 }
 
 // fetch asks for a token, and drops it: the published one stays as good as it is.
-func (r *run) fetch(ctx context.Context, t *target, req oauth.Request, ev *Event) (reply, error) {
-	x, err := r.cfg.Asker.Exchange(ctx, req)
+func (r *run) fetch(ctx context.Context, t *target, req oauth.TokenRequest, ev *Event) (reply, error) {
+	x, err := r.cfg.Asker.TokenWithRetry(ctx, req, oauth.Retry{Attempts: 1})
 	if x.Token != nil {
 		ev.Credential, ev.TokenID, ev.JTI, ev.Scope, ev.ExpiresAt = t.version, x.Token.ID(), x.Token.JTI, x.Token.Scope, x.Token.Expiry()
 	}
@@ -289,7 +289,7 @@ func (r *run) fetch(ctx context.Context, t *target, req oauth.Request, ev *Event
 }
 
 // reach asks to be refused.
-func (r *run) reach(ctx context.Context, req oauth.Request) (reply, error) {
-	refusal, err := r.cfg.Asker.Reach(ctx, req)
+func (r *run) reach(ctx context.Context, req oauth.TokenRequest) (reply, error) {
+	refusal, err := r.cfg.Asker.Probe(ctx, req)
 	return reply{latency: refusal.Latency, status: refusal.Status, code: refusal.Code}, err
 }

@@ -428,8 +428,8 @@ func TestAnInvocationThatEndsSaysNothingOfAnEndpoint(t *testing.T) {
 // unreliable answers with an error of its own kind, against what Asker promises.
 type unreliable struct{ probe.Asker }
 
-func (unreliable) Reach(context.Context, oauth.Request) (oauth.Refusal, error) {
-	return oauth.Refusal{}, errors.New("no *oauth.Error")
+func (unreliable) Probe(context.Context, oauth.TokenRequest) (oauth.ProbeResult, error) {
+	return oauth.ProbeResult{}, errors.New("no *oauth.Error")
 }
 
 func TestAnErrorOfAnotherKindIsNoHealth(t *testing.T) {

@@ -19,10 +19,10 @@ import (
 
 // Asker speaks to token endpoints. *oauth.Client implements it.
 type Asker interface {
-	// Exchange asks for a token, once.
-	Exchange(ctx context.Context, req oauth.Request) (oauth.Exchange, error)
-	// Reach makes the same request without credentials, and expects to be refused.
-	Reach(ctx context.Context, req oauth.Request) (oauth.Refusal, error)
+	// TokenWithRetry asks for a token; here once.
+	TokenWithRetry(ctx context.Context, req oauth.TokenRequest, r oauth.Retry) (oauth.Attempt, error)
+	// Probe makes the same request without credentials, and expects to be refused.
+	Probe(ctx context.Context, req oauth.TokenRequest) (oauth.ProbeResult, error)
 }
 
 // Config of a Checker. Fields without a default are required.

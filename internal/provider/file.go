@@ -23,7 +23,7 @@ type file struct {
 	SandboxTokenEndpoint string              `json:"sandbox_token_endpoint"`
 	Environments         []string            `json:"environments"`
 	WrongHosts           map[string]string   `json:"wrong_hosts"`
-	AuthMethods          []oauth.AuthMethod  `json:"auth_methods"`
+	AuthMethods          []AuthMethod        `json:"auth_methods"`
 	RawBasic             bool                `json:"raw_basic"`
 	JSONBody             bool                `json:"json_body"`
 	GrantTypes           []string            `json:"grant_types"`

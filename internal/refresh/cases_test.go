@@ -2,6 +2,8 @@ package refresh_test
 
 import (
 	"context"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -351,11 +353,15 @@ func TestACancelledRunEndsAtOnce(t *testing.T) {
 // broken panics for one connection, with a secret in the panic's value.
 type broken struct{ refresh.Exchanger }
 
-func (b broken) ExchangeRetry(ctx context.Context, req oauth.Request, r oauth.Retry) (oauth.Exchange, error) {
-	if strings.HasSuffix(req.ClientID, "tenant-0001") {
-		panic(req.ClientSecret.Reveal())
+func (b broken) TokenWithRetry(ctx context.Context, req oauth.TokenRequest, r oauth.Retry) (oauth.Attempt, error) {
+	call := oauth.Call{Form: url.Values{}, Header: http.Header{}}
+	if err := req.Auth.Apply(ctx, &call); err != nil {
+		return oauth.Attempt{}, err
 	}
-	return b.Exchanger.ExchangeRetry(ctx, req, r)
+	if strings.HasSuffix(call.Form.Get("client_id"), "tenant-0001") {
+		panic(call.Form.Get("client_secret"))
+	}
+	return b.Exchanger.TokenWithRetry(ctx, req, r)
 }
 
 func TestAPanicOverOneConnectionStopsNobodyAndTellsNothing(t *testing.T) {

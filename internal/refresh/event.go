@@ -76,11 +76,11 @@ type Event struct {
 func (ev Event) Counts() bool { return ev.Kind == EventNotice && ev.Notice != NoticeOrphaned }
 
 // attemptEvent tells one request to a token endpoint.
-func attemptEvent(it *item, conn *connection.Connection, doc Document, stage string, x oauth.Exchange, err error) Event {
+func attemptEvent(it *item, conn *connection.Connection, doc Document, stage string, x oauth.Attempt, err error) Event {
 	ev := Event{Kind: EventAttempt, Connection: it.id, Provider: conn.Provider.ID, Endpoint: conn.Host, Reason: it.decision.Text,
-		Credential: doc.VersionID, Stage: stage, Attempt: x.Attempt, Latency: x.Latency}
+		Credential: doc.VersionID, Stage: stage, Attempt: x.Number, Latency: x.Latency}
 	if x.Token != nil {
-		ev.TokenID, ev.JTI, ev.Scope, ev.ExpiresAt = x.Token.ID(), x.Token.JTI, x.Token.Scope, x.Token.Expiry()
+		ev.TokenID, ev.JTI, ev.Scope, ev.ExpiresAt = x.Token.ID(), x.Token.JTI, x.Token.Scope, x.Token.IssuedAt.Add(conn.Lifetime(x.Token.Lifetime))
 	}
 	var refused *oauth.Error
 	if errors.As(err, &refused) {

@@ -161,7 +161,7 @@ func adviceFor(f *fault) string {
 			return "It is tried again by itself; if it goes on, ask the provider to let your address through its firewall"
 		}
 		return "Nothing to do for now, it is tried again by itself"
-	case oauth.NotAnOutcome:
+	case oauth.Canceled:
 		return ""
 	}
 	return ""

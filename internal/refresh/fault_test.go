@@ -52,7 +52,7 @@ func kiwifyItem(was *renew.Failure) *item {
 	it.conn.Provider = provider.Provider{ID: "kiwify", Name: "Kiwify", AccountClaim: "store_id"}
 	it.facts = renew.Facts{Connection: it.id, Current: testVersion, Version: 8, Failure: was, Record: &renew.Record{
 		IssuedAt: testStart().Add(-6 * time.Hour), ExpiresAt: testStart().Add(18 * time.Hour), RenewAt: testStart(),
-		Stage: StageCurrent, Credential: testVersion, Current: testVersion, Seq: 8, TokenID: "0123456789abcdef"}}
+		Stage: StageCurrent, Credential: testVersion, Current: testVersion, Seq: 8, TokenID: oauth.NewSecret("published-token").Fingerprint()}}
 	return it
 }
 
@@ -152,7 +152,7 @@ func TestSentences(t *testing.T) {
 			}
 		})
 	}
-	if got := adviceFor(&fault{class: oauth.NotAnOutcome}); got != "" {
+	if got := adviceFor(&fault{class: oauth.Canceled}); got != "" {
 		t.Errorf("advice for what is no outcome: %q", got)
 	}
 	if f := conflictFault("StringList"); f.class != oauth.Configuration || f.code != "parameter_type_conflict" || !strings.Contains(f.text, "is a StringList, not a SecureString") {

@@ -56,7 +56,7 @@ func (r *run) gate(it *item, m minted) verdict {
 	v := verdict{record: &record}
 	// After another writer's change the parameter may hold anything: what is minted then is published in any case.
 	trusted := published != nil && it.decision.Reason != renew.ChangedByOther && it.repeats == 0
-	if trusted && m.token.Reissued && !record.ExpiresAt.After(published.ExpiresAt.Add(sameExpiry)) {
+	if trusted && m.token.ID() == published.TokenID && !record.ExpiresAt.After(published.ExpiresAt.Add(sameExpiry)) {
 		return r.handedOutAgain(it, m, record, now)
 	}
 	floor := r.cfg.policy(m.conn.RefreshAt).Floor()
@@ -117,13 +117,14 @@ func unfit(m minted) *fault {
 func (r *run) recordFor(it *item, m minted, store string) renew.Record {
 	t := m.token
 	policy := r.cfg.policy(m.conn.RefreshAt)
-	expires := t.Expiry().Truncate(time.Second)
+	life := m.conn.Lifetime(t.Lifetime)
+	expires := t.IssuedAt.Add(life).Truncate(time.Second)
 	if !expires.After(t.IssuedAt) {
 		expires = t.IssuedAt.Add(time.Second) // a life of less than a second
 	}
 	return renew.Record{
 		Provider: m.conn.Provider.ID, Endpoint: m.conn.Host,
-		IssuedAt: t.IssuedAt, ExpiresAt: expires, RenewAt: policy.At(it.id, t.IssuedAt, t.Lifetime),
+		IssuedAt: t.IssuedAt, ExpiresAt: expires, RenewAt: policy.At(it.id, t.IssuedAt, life),
 		Scope: t.Scope, JTI: t.JTI, StoreID: store, TokenID: t.ID(), Shape: t.Shape,
 		Credential: m.document.VersionID, Stage: m.stage, Current: it.facts.Current, Since: m.document.Created.UTC().Truncate(time.Second),
 	}

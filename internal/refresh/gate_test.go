@@ -30,7 +30,7 @@ func TestTheGate(t *testing.T) {
 		return func(it *item) { it.facts.Record.ExpiresAt = testStart().Add(d) }
 	}
 	requires := func(scopes ...string) func(it *item) { return func(it *item) { it.conn.RequiredScope = scopes } }
-	sameToken := func(m *minted) { m.token.Reissued = true }
+	sameToken := func(m *minted) { m.token.AccessToken = oauth.NewSecret("published-token") }
 	ofSize := func(n int) func(m *minted) {
 		return func(m *minted) { m.token.AccessToken = oauth.NewSecret(strings.Repeat("t", n)) }
 	}
@@ -114,7 +114,7 @@ func TestWhatThePublishedRecordSays(t *testing.T) {
 
 func TestTheSameTokenGetsNoNewLife(t *testing.T) {
 	it := kiwifyItem(nil)
-	v := testRun().gate(it, mintedFor(it, 18*time.Hour-3*time.Second, func(m *minted) { m.token.Reissued = true }))
+	v := testRun().gate(it, mintedFor(it, 18*time.Hour-3*time.Second, func(m *minted) { m.token.AccessToken = oauth.NewSecret("published-token") }))
 	if v.record == nil || !v.record.IssuedAt.Equal(testStart().Add(-6*time.Hour)) || !v.record.ExpiresAt.Equal(testStart().Add(18*time.Hour)) ||
 		!v.record.RenewAt.Equal(testStart().Add(9*time.Hour)) {
 		t.Errorf("record %+v, want the old life, and renewal in the middle of what is left", v.record)

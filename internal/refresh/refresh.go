@@ -18,7 +18,7 @@ import (
 
 // Exchanger asks a token endpoint. *oauth.Client implements it.
 type Exchanger interface {
-	ExchangeRetry(ctx context.Context, req oauth.Request, r oauth.Retry) (oauth.Exchange, error)
+	TokenWithRetry(ctx context.Context, req oauth.TokenRequest, r oauth.Retry) (oauth.Attempt, error)
 }
 
 // Config of a Refresher. Fields without a default are required.

@@ -174,7 +174,7 @@ func (r *run) standby(ctx context.Context, it *item, stage string) (Document, co
 	}
 	value := doc.Value
 	if stage == StageBackup {
-		value, err = connection.Overlay(it.document.Value, doc.Value)
+		value, err = connection.MergeCredentials(it.document.Value, doc.Value)
 	} else if same, cmpErr := connection.SameConfiguration(it.document.Value, doc.Value); cmpErr != nil || !same {
 		return Document{}, connection.Connection{}, cmpErr
 	}
@@ -193,12 +193,12 @@ func (r *run) try(writing, exchange context.Context, it *item, conn *connection.
 	answer, err := r.exchange(exchange, it, conn, doc, stage, attempts)
 	if err != nil {
 		out.fault = faultOf(err)
-		if out.fault.class == oauth.NotAnOutcome {
+		if out.fault.class == oauth.Canceled {
 			out.fault, out.cutOff = nil, true
 		}
 		return
 	}
-	out.attempt, out.latency = answer.Attempt, answer.Latency
+	out.attempt, out.latency = answer.Number, answer.Latency
 	mint := minted{token: answer.Token, conn: conn, document: doc, stage: stage}
 	verdict := r.gate(it, mint)
 	out.notices = append(out.notices, verdict.notices...)
@@ -214,18 +214,11 @@ func (r *run) try(writing, exchange context.Context, it *item, conn *connection.
 }
 
 // exchange asks the token endpoint and tells every attempt.
-func (r *run) exchange(ctx context.Context, it *item, conn *connection.Connection, doc Document, stage string, attempts int) (oauth.Exchange, error) {
-	var req oauth.Request
-	if rec := it.facts.Record; rec != nil {
-		req = conn.Request(rec.TokenID)
-		req.KnownShape = rec.Shape
-	} else {
-		req = conn.Request("")
-	}
-	return r.cfg.Exchanger.ExchangeRetry(ctx, req, oauth.Retry{
+func (r *run) exchange(ctx context.Context, it *item, conn *connection.Connection, doc Document, stage string, attempts int) (oauth.Attempt, error) {
+	return r.cfg.Exchanger.TokenWithRetry(ctx, conn.TokenRequest(), oauth.Retry{
 		Attempts: attempts,
 		MaxWait:  maxInRunWait,
-		OnAttempt: func(x oauth.Exchange, err error) {
+		OnAttempt: func(x oauth.Attempt, err error) {
 			r.observe(attemptEvent(it, conn, doc, stage, x, err))
 		},
 	})

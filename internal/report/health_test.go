@@ -61,11 +61,11 @@ func (parameters) Failures(context.Context, []string) (map[string]string, error)
 
 type answers struct{ probe.Asker }
 
-func (answers) Reach(_ context.Context, req oauth.Request) (oauth.Refusal, error) {
-	if req.TokenEndpoint == "https://public-api.kiwify.com/v1/oauth/token" {
-		return oauth.Refusal{Status: 400, Code: "client_auth_not_seen", Latency: oauth.Latency{FirstByte: 240 * time.Millisecond, Total: 250 * time.Millisecond}}, nil
+func (answers) Probe(_ context.Context, req oauth.TokenRequest) (oauth.ProbeResult, error) {
+	if req.Endpoint.URL == "https://public-api.kiwify.com/v1/oauth/token" {
+		return oauth.ProbeResult{Status: 400, Code: "client_auth_not_seen", Latency: oauth.Latency{FirstByte: 240 * time.Millisecond, Total: 250 * time.Millisecond}}, nil
 	}
-	return oauth.Refusal{Latency: oauth.Latency{Total: 10 * time.Second}}, &oauth.Error{Class: oauth.Transient, Code: oauth.CodeNetworkAmbiguous, Description: "no answer"}
+	return oauth.ProbeResult{Latency: oauth.Latency{Total: 10 * time.Second}}, &oauth.Error{Class: oauth.Transient, Code: oauth.CodeNetworkAmbiguous, Description: "no answer"}
 }
 
 func TestAReportIsToldAndMeasured(t *testing.T) {

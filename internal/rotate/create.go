@@ -107,10 +107,10 @@ func (s *step) merge(current version, staged refresh.Document) (version, error) 
 		err = connection.BinaryError(s.id)
 	}
 	if err == nil {
-		err = connection.WholePair(value)
+		err = connection.ValidateCredentials(value)
 	}
 	if err == nil {
-		value, err = connection.Overlay(current.doc.Value, staged.Value)
+		value, err = connection.MergeCredentials(current.doc.Value, staged.Value)
 	}
 	if err == nil && len(value.Reveal()) > maxSecret {
 		err = errors.New("the document with the new pair is larger than the 64 KiB that a secret holds")
@@ -132,7 +132,7 @@ func (s *step) fresh(ctx context.Context, merged, current version, staged refres
 		return s.samePair()
 	}
 	previous := s.secret.holder(refresh.StagePrevious)
-	if previous == "" || previous == staged.VersionID || connection.Says(staged.Value, allowPrevious) {
+	if previous == "" || previous == staged.VersionID || connection.BoolField(staged.Value, allowPrevious) {
 		return nil
 	}
 	doc, err := s.read(ctx, previous, refresh.StagePrevious)

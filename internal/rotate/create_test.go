@@ -106,7 +106,7 @@ func createCases() []numbered {
 			current := oauth.NewSecret(`{"x_note":"ação <b>&amp;</b> \u00e9 ` + "\u2028" + `","provider":"kiwify","x_big":12345678901234567890123,"client_id":"a","client_secret":"b","scope":["z","a"]}`)
 			first := ""
 			for range 1000 {
-				got, err := connection.Overlay(current, oauth.NewSecret(pairOf("new")))
+				got, err := connection.MergeCredentials(current, oauth.NewSecret(pairOf("new")))
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -149,7 +149,7 @@ func providerFault(err error, who string) *Error {
 	e := &Error{Text: who + ": " + refused.Error(), HTTPStatus: refused.Status, OAuthCode: refused.Code, cause: refused}
 	const again = "Secrets Manager tries the rotation again by itself; AWSCURRENT is untouched"
 	switch refused.Class {
-	case oauth.NotAnOutcome:
+	case oauth.Canceled:
 		e.Code, e.Transient, e.Advice = CodeDeadline, true, again+"; if it goes on, give the function more time"
 	case oauth.Transient:
 		e.Code, e.Transient, e.Advice = CodeProviderUnavailable, true, again

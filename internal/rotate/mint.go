@@ -21,11 +21,11 @@ const (
 	windowWait = 5 * time.Second
 )
 
-// mint makes the token request exactly as the refresher does. known is the fingerprint of the published token.
-func (s *step) mint(ctx context.Context, v version, known string) (*oauth.Token, error) {
-	x, err := s.cfg.Exchanger.ExchangeRetry(ctx, v.conn.Request(known), oauth.Retry{
+// mint makes the token request exactly as the refresher does.
+func (s *step) mint(ctx context.Context, v version, _ string) (*oauth.Token, error) {
+	x, err := s.cfg.Exchanger.TokenWithRetry(ctx, v.conn.TokenRequest(), oauth.Retry{
 		Attempts: attempts, MaxWait: maxWait,
-		OnAttempt: func(x oauth.Exchange, err error) { s.observe(attempt(x, err).of(v)) },
+		OnAttempt: func(x oauth.Attempt, err error) { s.observe(attempt(v, x, err).of(v)) },
 	})
 	if err != nil {
 		return nil, err
@@ -33,10 +33,10 @@ func (s *step) mint(ctx context.Context, v version, known string) (*oauth.Token,
 	return x.Token, nil
 }
 
-func attempt(x oauth.Exchange, err error) Audit {
-	a := Audit{Kind: EventAttempt, Attempt: x.Attempt, Latency: x.Latency}
+func attempt(v version, x oauth.Attempt, err error) Audit {
+	a := Audit{Kind: EventAttempt, Attempt: x.Number, Latency: x.Latency}
 	if x.Token != nil {
-		a.TokenID, a.JTI, a.Scope, a.ExpiresAt = x.Token.ID(), x.Token.JTI, x.Token.Scope, x.Token.Expiry()
+		a.TokenID, a.JTI, a.Scope, a.ExpiresAt = x.Token.ID(), x.Token.JTI, x.Token.Scope, x.Token.IssuedAt.Add(v.conn.Lifetime(x.Token.Lifetime))
 	}
 	var refused *oauth.Error
 	if errors.As(err, &refused) {

@@ -90,7 +90,7 @@ type Secrets interface {
 
 // Exchanger asks a token endpoint. *oauth.Client implements it.
 type Exchanger interface {
-	ExchangeRetry(ctx context.Context, req oauth.Request, r oauth.Retry) (oauth.Exchange, error)
+	TokenWithRetry(ctx context.Context, req oauth.TokenRequest, r oauth.Retry) (oauth.Attempt, error)
 }
 
 // Publisher is the refresher's seam. *refresh.Refresher implements it.

@@ -45,7 +45,7 @@ func (s *step) prove(ctx context.Context, pending, current version) (trial, erro
 	var e *Error
 	switch {
 	case err == nil:
-		s.observe(Audit{Kind: EventTested, TokenID: t.token.ID(), ExpiresAt: t.token.Expiry()}.of(pending))
+		s.observe(Audit{Kind: EventTested, TokenID: t.token.ID(), ExpiresAt: t.token.IssuedAt.Add(pending.conn.Lifetime(t.token.Lifetime))}.of(pending))
 		return t, nil
 	case !errors.As(err, &e):
 		return t, err
@@ -126,9 +126,9 @@ func (s *step) probe(ctx context.Context, current version, published refresh.Pub
 	return Yes, err
 }
 
-func (s *step) mintOnce(ctx context.Context, v version, known string) (*oauth.Token, error) {
-	x, err := s.cfg.Exchanger.ExchangeRetry(ctx, v.conn.Request(known), oauth.Retry{
-		Attempts: 1, OnAttempt: func(x oauth.Exchange, err error) { s.observe(attempt(x, err).of(v)) },
+func (s *step) mintOnce(ctx context.Context, v version, _ string) (*oauth.Token, error) {
+	x, err := s.cfg.Exchanger.TokenWithRetry(ctx, v.conn.TokenRequest(), oauth.Retry{
+		Attempts: 1, OnAttempt: func(x oauth.Attempt, err error) { s.observe(attempt(v, x, err).of(v)) },
 	})
 	if err != nil {
 		return nil, err

@@ -18,17 +18,17 @@ import (
 //  6. a 2xx: a token, or none
 //  7. an HTML page with a 4xx
 //  8. the status
-func (a *answer) outcome(r *Request) (*Token, *Error) {
+func (a *answer) outcome() (*Token, *Error) {
 	c := a.complaint()
 	e := a.refusal(c)
 	var t *Token
 	if e == nil {
-		t, e = a.success(r)
+		t, e = a.success()
 	}
 	if e == nil {
 		return t, nil
 	}
-	a.finish(e, r)
+	a.finish(e)
 	return nil, e
 }
 
@@ -65,11 +65,11 @@ func (v verdict) error(description string) *Error {
 	return &Error{Class: v.class, Code: v.code, Description: description}
 }
 
-func (a *answer) success(r *Request) (*Token, *Error) {
+func (a *answer) success() (*Token, *Error) {
 	if a.bodyErr != nil || a.form != formObject || a.status == http.StatusNoContent {
 		return nil, a.noObject()
 	}
-	return a.token(r)
+	return a.token()
 }
 
 // dialectError asks the dialect's rules. A 2xx with a token and without a complaint is no error, whatever a pattern may find in it.
@@ -105,29 +105,29 @@ func (r ErrorRule) matches(status int, c *complaint) bool {
 }
 
 // finish adds the status, the wait, and cleans the words.
-func (a *answer) finish(e *Error, r *Request) {
-	e.Status = a.status
+func (a *answer) finish(e *Error) {
+	e.Status, e.Host, e.RefreshToken = a.status, a.request.host, a.newRefreshToken()
 	if e.Class == Transient && e.Code != CodeZeroLifetime {
-		e.RetryAfter = a.wait(e, r)
+		e.RetryAfter = a.wait(e)
 	} else if e.Class != Transient {
 		e.RetryAfter = 0
 	}
 	if e.Description == "" {
 		return
 	}
-	s := r.scrubber()
+	s := a.request.redactor()
 	a.secrets(s, minScrubbed)
 	e.Description = s.text(e.Description)
 }
 
 // wait is what the headers ask for, else the rule's or the block page's, else the dialect's for a rate limit.
-func (a *answer) wait(e *Error, r *Request) time.Duration {
+func (a *answer) wait(e *Error) time.Duration {
 	d := retryAfter(a.status, a.header, a.at)
 	if d == 0 {
 		d = e.RetryAfter
 	}
 	if d == 0 && e.Code == CodeRateLimited {
-		d = r.Dialect.RateLimitWait
+		d = a.dialect.RateLimitWait
 	}
 	return min(d, MaxRetryAfter)
 }
