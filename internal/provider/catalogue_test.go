@@ -158,7 +158,13 @@ func valid() map[string]any {
 
 func loadOne(t *testing.T, content string) (Catalogue, error) {
 	t.Helper()
-	return load(fstest.MapFS{"data/acme.json": {Data: []byte(content)}}, "data")
+	return load(withShared(fstest.MapFS{"data/acme.json": {Data: []byte(content)}}, `[]`), "data")
+}
+
+// withShared adds a file of shared rules.
+func withShared(files fstest.MapFS, rules string) fstest.MapFS {
+	files[sharedErrors] = &fstest.MapFile{Data: []byte(rules)}
+	return files
 }
 
 func TestAValidFileLoads(t *testing.T) {
@@ -212,6 +218,8 @@ func TestABrokenFileIsRefusedByFileAndField(t *testing.T) {
 		{"a fixed Authorization", "headers", map[string]string{"authorization": "x"}, "headers: "},
 		{"a field of the answer that does not exist", "answer", map[string]any{"fields": map[string]string{"token": "t"}}, `answer: dialect: unknown field "token"`},
 		{"a pattern that does not compile", "answer", rule("message", "("), "answer: dialect: error rule 1: message: "},
+		{"a field without a pattern", "answer", rule("field", "error.type"), "answer: dialect: error rule 1: field and match"},
+		{"a pattern without a field", "answer", rule("match", "x"), "answer: dialect: error rule 1: field and match"},
 		{"a rule for every answer", "answer", rule("error", ""), "answer: dialect: error rule 1: states no condition"},
 		{"a class that does not exist", "answer", rule("class", "fatal"), "answer: dialect: error rule 1: class "},
 		{"a code with capitals", "answer", rule("code", "Bad"), "answer: dialect: error rule 1: code "},
@@ -264,7 +272,7 @@ func TestWhatIsNoObjectIsRefused(t *testing.T) {
 
 func TestAllFaultsAreReportedTogether(t *testing.T) {
 	_, err := load(fstest.MapFS{"data/a.json": {Data: []byte(`{}`)}, "data/b.json": {Data: []byte(`nonsense`)}}, "data")
-	for _, want := range []string{"a.json: name: ", "a.json: auth_methods: ", "b.json: decode: "} {
+	for _, want := range []string{"errors.json: file does not exist", "a.json: name: ", "a.json: auth_methods: ", "b.json: decode: "} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q in it", err, want)
 		}

@@ -314,6 +314,10 @@ func TestDialectValidate(t *testing.T) {
 		"no code":             rule(func(r *ErrorRule) { r.Code = "" }),
 		"negative wait":       rule(func(r *ErrorRule) { r.RetryAfter = -1 }),
 		"broken pattern":      rule(func(r *ErrorRule) { r.Message = "(" }),
+		"broken match":        rule(func(r *ErrorRule) { r.Field, r.Match = "a", "(" }),
+		"field alone":         rule(func(r *ErrorRule) { r.Field = "a" }),
+		"match alone":         rule(func(r *ErrorRule) { r.Match = "a" }),
+		"empty segment":       rule(func(r *ErrorRule) { r.Field, r.Match = "a..b", "x" }),
 	} {
 		if d.Validate() == nil {
 			t.Errorf("%s: no error", name)

@@ -23,6 +23,8 @@ type ErrorRule struct {
 	Status     int           // HTTP status; 0: any
 	Error      string        // the response's error code, compared without case, and with "_", "-" and a space as equal; "": any
 	Message    string        // regular expression (RE2) over error_description or message; "": any
+	Field      string        // dotted path of a further field of the response; "": none
+	Match      string        // regular expression (RE2) over that field, a string, number or boolean; set exactly when Field is
 	Class      Class         // transient, credentials, configuration or malformed
 	Code       string        // lower_snake_case
 	RetryAfter time.Duration // used when the response itself states no wait
@@ -70,8 +72,12 @@ func (d Dialect) Checked() (Dialect, error) {
 
 func (r ErrorRule) validate() error {
 	switch {
-	case r.Status == 0 && r.Error == "" && r.Message == "":
+	case r.Status == 0 && r.Error == "" && r.Message == "" && r.Field == "":
 		return fmt.Errorf("states no condition")
+	case (r.Field == "") != (r.Match == ""):
+		return fmt.Errorf("field and match belong together")
+	case r.Field != "" && slices.Contains(strings.Split(r.Field, "."), ""):
+		return fmt.Errorf("field %q has an empty path segment", r.Field)
 	case r.Class != Transient && r.Class != Credentials && r.Class != Configuration && r.Class != Malformed:
 		return fmt.Errorf("class %q is not one that a rule may give", r.Class)
 	case !isCode(r.Code):
@@ -80,8 +86,10 @@ func (r ErrorRule) validate() error {
 		return fmt.Errorf("the wait is negative")
 	}
 	// Parsing shows whether a pattern compiles, at a fraction of the cost of compiling.
-	if _, err := syntax.Parse(r.Message, syntax.Perl); err != nil {
-		return fmt.Errorf("message: %w", err)
+	for name, pattern := range map[string]string{"message": r.Message, "match": r.Match} {
+		if _, err := syntax.Parse(pattern, syntax.Perl); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
 	}
 	return nil
 }

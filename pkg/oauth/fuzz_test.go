@@ -30,7 +30,10 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(400, "Wed, 01 Jan 2031 00:01:30 GMT", "gzip", `{"error":{"message":"`+testSecret+`"}}`)
 	f.Fuzz(func(t *testing.T, status int, after, encoding, body string) {
 		h := http.Header{"Retry-After": {after}, "Content-Encoding": {encoding}}
-		for _, d := range []Dialect{{}, dialects()["hotmart"], {Fields: map[string]string{"access_token": "data.token"}, ExpiresInUnit: time.Millisecond}} {
+		for _, d := range []Dialect{{}, {Errors: []ErrorRule{
+			{Error: "unauthorized", Message: "Full authentication", Class: Configuration, Code: "client_auth_not_seen"},
+			{Field: "error.code", Match: "^4$", Class: Transient, Code: CodeRateLimited},
+		}}, {Fields: map[string]string{"access_token": "data.token"}, ExpiresInUnit: time.Millisecond}} {
 			req := testRequest()
 			req.Endpoint.Dialect = d
 			token, e := exchange(t, req, status, h, body)
