@@ -19,8 +19,7 @@ import (
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
 	"github.com/chaveiro/chaveiro/internal/lambdatest"
-	"github.com/chaveiro/chaveiro/internal/refresh"
-	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/store"
 )
 
 // The connections of the story: the first two are those that the events name.
@@ -48,7 +47,7 @@ func TestTheBuiltRefresher(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		s := newStory(t, server.URL)
+		s := newStory(t, newStores(server.URL))
 		f, err := lambdatest.Start(t.Context(), s.lambda(bootstrap))
 		if err != nil {
 			t.Fatal(err)
@@ -61,7 +60,7 @@ func TestTheBuiltRefresher(t *testing.T) {
 		if moto == "" {
 			t.Skip("CHAVEIRO_MOTO_URL names no moto_server; make test and make e2e start one")
 		}
-		s := newStory(t, moto)
+		s := newStory(t, newMotoStores(t, moto))
 		f, err := lambdatest.Start(t.Context(), s.lambda(bootstrap))
 		if err != nil {
 			t.Fatal(err)
@@ -174,19 +173,18 @@ func (s *story) firstTokens(t *testing.T) {
 	}
 	s.wantToken(t, hotmart, "loja-a-client", 1)
 	s.wantToken(t, kiwify, "main-client", 1)
-	if account := s.stores.parameter(t, kiwify, refresh.KindAccount); account.value != "store-main" || account.kind != "String" {
+	if account := s.stores.parameter(t, kiwify, store.KindAccount); account.value != "store-main" || account.kind != "String" {
 		t.Errorf("account_id is a %s that says %q", account.kind, account.value)
 	}
 
 	if len(r.Failed) != 1 || r.Failed[0].Connection != typo || r.Failed[0].Code != "invalid_client" || r.Failed[0].Class != "credentials" {
 		t.Errorf("failed: %+v", r.Failed)
 	}
-	failure := s.stores.parameter(t, typo, refresh.KindFailure)
-	record, err := renew.ParseFailure(failure.description)
-	if err != nil || record.Code != "invalid_client" || record.Attempts != 1 || failure.value == "" {
-		t.Errorf("refresh_failure: %+v, %v; it says %q", record, err, failure.value)
+	sentence := s.stores.parameter(t, typo, store.KindFailure).value
+	if failure := s.stores.state(t, typo).Failure; failure == nil || failure.Code != "invalid_client" || failure.Attempts != 1 || sentence == "" {
+		t.Errorf("failure: %+v; refresh_failure is %q", failure, sentence)
 	}
-	if s.stores.has(t, typo, refresh.KindToken) {
+	if s.stores.has(t, typo, store.KindToken) {
 		t.Error("a token was published for the pair that was refused")
 	}
 }
@@ -212,21 +210,21 @@ func (s *story) oneConnection(t *testing.T) {
 
 func (s *story) rejectedTooSoon(t *testing.T) {
 	r := s.send(t, "rejected.json")
-	if len(r.Fresh) != 1 || !strings.HasPrefix(r.Fresh[0].Reason, "minted_recently") {
+	if len(r.Fresh) != 1 || !strings.HasPrefix(r.Fresh[0].Reason, "issued_recently") {
 		t.Errorf("fresh %+v", r.Fresh)
 	}
 	s.wantToken(t, kiwify, "main-client", 1)
 }
 
 func (s *story) rejected(t *testing.T) {
-	s.age(t, kiwify, time.Hour) // writes version 2 of the same token
-	before := s.stores.parameter(t, kiwify, refresh.KindToken).value
-	r := s.sendText(t, `{"connections":["kiwify/main"],"rejected_version":2}`)
-	if len(r.Refreshed) != 1 || r.Refreshed[0].Version != 3 {
+	s.age(t, kiwify, time.Hour)
+	before := s.stores.parameter(t, kiwify, store.KindToken).value
+	r := s.sendText(t, `{"connections":["kiwify/main"],"rejected_version":1}`)
+	if len(r.Refreshed) != 1 || r.Refreshed[0].Version != 2 {
 		t.Fatalf("refreshed %+v", r.Refreshed)
 	}
-	s.wantToken(t, kiwify, "main-client", 3)
-	if s.stores.parameter(t, kiwify, refresh.KindToken).value == before {
+	s.wantToken(t, kiwify, "main-client", 2)
+	if s.stores.parameter(t, kiwify, store.KindToken).value == before {
 		t.Error("the rejected token is still there")
 	}
 }
