@@ -132,6 +132,18 @@ func TestAThrottledPacerSlowsDownToATenthAndRecoversToAllOfIt(t *testing.T) {
 	})
 }
 
+func TestThrottledWritesWithASuccessBetweenThemAreNotInARow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := publish.NewPacer(10, time.Now)
+		for _, call := range []func(context.Context) error{refuse, ok, refuse} {
+			_ = p.Do(t.Context(), call)
+		}
+		if got, want := p.Rate(), (9+0.03)*0.9; math.Abs(got-want) > 1e-9 {
+			t.Errorf("%g a second, want %g", got, want)
+		}
+	})
+}
+
 func TestAWriteFromBeforeTheLastSlowDownSaysNothingNew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := publish.NewPacer(10, time.Now)

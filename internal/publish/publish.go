@@ -79,7 +79,7 @@ func (p *Publisher) Account(ctx context.Context, state lifecycle.State, account,
 // [Publisher.Token].
 //
 // A parameter of another type under that name is deleted and the error wraps [store.ErrTypeConflict]; the next run writes the sentence.
-// AWS wants 30 s between a deletion and a new parameter of that name
+// AWS requires 30 s between a deletion and a new parameter of that name
 // (https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DeleteParameters.html, 2026-12-01).
 func (p *Publisher) Failure(ctx context.Context, id, sentence string) error {
 	w := store.Write{

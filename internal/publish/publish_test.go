@@ -60,8 +60,8 @@ func TestWhatBecomesOfATokenWhenWritesFail(t *testing.T) {
 		"throttled writes are repeated at a lower rate":      {n(throttled, 3), 1, nil, 4, 0, 1},
 		"a request hangs until the adapter's time-out":       {[]effect{hang, lost}, 2, nil, 3, 0, 2},
 		"throttled, lost, broken, in turns":                  {[]effect{throttled, lost, broken, throttled, lost}, 3, nil, 6, 0, 3},
-		"responses are lost until the deadline":              {n(lost, 1000), 0, store.ErrUnavailable, 0, time.Minute, -1},
-		"the store is broken until the deadline":             {n(broken, 1000), 0, store.ErrUnavailable, 0, time.Minute, 0},
+		"responses are lost until the deadline":              {n(lost, 1000), 0, store.ErrUnavailable, 11, time.Minute, 11},
+		"the store is broken until the deadline":             {n(broken, 1000), 0, store.ErrUnavailable, 11, time.Minute, 0},
 		"throttled until the deadline":                       {n(throttled, 1000), 0, store.ErrThrottled, 0, time.Minute, 0},
 		"requests hang until the deadline":                   {n(hang, 1000), 0, store.ErrUnavailable, 0, time.Minute, 0},
 		"the installation may not write: no repetition":      {[]effect{unwritable}, 0, store.ErrUnwritable, 1, 0, 0},
@@ -83,7 +83,7 @@ func TestWhatBecomesOfATokenWhenWritesFail(t *testing.T) {
 					t.Errorf("%d requests in %s, want %d in %s", len(s.puts), took, c.puts, c.took)
 				}
 				held := s.get(shop, store.KindToken)
-				if c.held >= 0 && held.Version != c.held || held.Version > 0 && held.Value != secret {
+				if held.Version != c.held || held.Version > 0 && held.Value != secret {
 					t.Errorf("the store holds version %d with the right token: %t", held.Version, held.Value == secret)
 				}
 				wantMessage(t, err, "access_token of "+shop)

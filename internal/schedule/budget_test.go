@@ -55,6 +55,13 @@ func TestAJobThatDoesNotFitHoldsUpNoOther(t *testing.T) {
 	wantIDs(t, "shuffled", startAll(q, now), "L6")
 }
 
+func TestAClockThatGoesBackMakesNoRoom(t *testing.T) {
+	q := proven(paced(2), waiting("L1")...)
+	for _, now := range []time.Time{start().Add(269 * time.Second), start()} {
+		wantIDs(t, "too late", startAll(q, now))
+	}
+}
+
 func TestAWriteThatIsDoneMakesRoom(t *testing.T) {
 	q, now := proven(paced(2), waiting("L1", "L2")...), start().Add(258500*time.Millisecond)
 	wantIDs(t, "first", startAll(q, now), "L1")
