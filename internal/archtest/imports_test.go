@@ -36,7 +36,7 @@ func table() []row {
 		{"internal/refresh", domain + " internal/renew internal/schedule internal/acquire internal/publish internal/event", ""},
 		{"internal/rotate", domain + " internal/refresh internal/acquire internal/publish internal/event", ""},
 		{"internal/probe", domain + " internal/renew internal/event", ""},
-		{"internal/report", useCases + " internal/lifecycle internal/message internal/connection pkg/oauth", ""},
+		{"internal/report", useCases + " internal/store internal/lifecycle internal/message internal/connection pkg/oauth", ""},
 		{"internal/environment", "", ""},
 
 		{"internal/awserr", "internal/store pkg/oauth", awsCore},
