@@ -1,10 +1,10 @@
 // Package e2e_test runs the functions as they are deployed, the built bootstrap binaries, through every event of their folder in events: on our
-// own Lambda Runtime API against awstest, and the refresher and the healthcheck also under AWS's runtime interface emulator against a moto_server. The providers
-// are oauthtest's, on loopback ports. Nothing of a function is replaced; only the addresses of its environment point here.
+// own Lambda Runtime API against awstest, the refresher and the healthcheck also against a moto_server, and all of them by `sam local invoke`,
+// which is AWS's runtime emulator. The providers are oauthtest's, on loopback ports. Nothing of a function is replaced; only the addresses of
+// its environment point here.
 package e2e_test
 
 import (
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -32,19 +32,12 @@ const (
 
 const eventsDir = "../../events/refresher"
 
-// function is what runs the bootstrap: lambdatest.Function or lambdatest.Emulator.
-type function interface {
-	Invoke(ctx context.Context, event []byte) (lambdatest.Result, error)
-	Logs() string
-	Close()
-}
-
 func TestTheBuiltRefresher(t *testing.T) {
 	bootstrap, err := lambdatest.Build(t.Context(), "../../functions/refresher", t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Run("on our Runtime API, against awstest", func(t *testing.T) {
+	t.Run("against awstest", func(t *testing.T) {
 		t.Parallel()
 		server, err := new(awstest.World).Listen("127.0.0.1:0")
 		if err != nil {
@@ -62,14 +55,14 @@ func TestTheBuiltRefresher(t *testing.T) {
 		}
 		s.tell(t, f)
 	})
-	t.Run("under AWS's runtime interface emulator, against moto", func(t *testing.T) {
+	t.Run("against moto", func(t *testing.T) {
 		t.Parallel()
-		moto, emulator := os.Getenv("CHAVEIRO_MOTO_URL"), os.Getenv("CHAVEIRO_RIE")
-		if moto == "" || emulator == "" {
-			t.Skip("CHAVEIRO_MOTO_URL and CHAVEIRO_RIE do not both name what to run with; make test and make e2e do")
+		moto := os.Getenv("CHAVEIRO_MOTO_URL")
+		if moto == "" {
+			t.Skip("CHAVEIRO_MOTO_URL names no moto_server; make test and make e2e start one")
 		}
 		s := newStory(t, moto)
-		f, err := lambdatest.StartEmulator(t.Context(), emulator, s.lambda(bootstrap))
+		f, err := lambdatest.Start(t.Context(), s.lambda(bootstrap))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +122,7 @@ func TestTheSearchForLeaksFindsEveryForm(t *testing.T) {
 }
 
 // tell invokes the function again and again while the world around it changes. Each chapter begins where the one before ended.
-func (s *story) tell(t *testing.T, f function) {
+func (s *story) tell(t *testing.T, f *lambdatest.Function) {
 	t.Cleanup(f.Close)
 	s.function = f
 	chapters := []struct {

@@ -30,7 +30,7 @@ type healthStory struct {
 	*story
 
 	erp       listening
-	refresher function
+	refresher *lambdatest.Function
 	asked     int // requests to all token endpoints until the last look
 }
 
@@ -45,7 +45,7 @@ func TestTheBuiltHealthcheck(t *testing.T) {
 		}
 		built[name] = bootstrap
 	}
-	t.Run("on our Runtime API, against awstest", func(t *testing.T) {
+	t.Run("against awstest", func(t *testing.T) {
 		t.Parallel()
 		server := serve(t, new(awstest.World))
 		s := newHealthStory(t, server.URL, built["refresher"])
@@ -55,14 +55,14 @@ func TestTheBuiltHealthcheck(t *testing.T) {
 		}
 		s.tell(t, f)
 	})
-	t.Run("under AWS's runtime interface emulator, against moto", func(t *testing.T) {
+	t.Run("against moto", func(t *testing.T) {
 		t.Parallel()
-		moto, emulator := os.Getenv("CHAVEIRO_MOTO_URL"), os.Getenv("CHAVEIRO_RIE")
-		if moto == "" || emulator == "" {
-			t.Skip("CHAVEIRO_MOTO_URL and CHAVEIRO_RIE do not both name what to run with; make test and make e2e do")
+		moto := os.Getenv("CHAVEIRO_MOTO_URL")
+		if moto == "" {
+			t.Skip("CHAVEIRO_MOTO_URL names no moto_server; make test and make e2e start one")
 		}
 		s := newHealthStory(t, moto, built["refresher"])
-		f, err := lambdatest.StartEmulator(t.Context(), emulator, s.healthLambda(built["healthcheck"]))
+		f, err := lambdatest.Start(t.Context(), s.healthLambda(built["healthcheck"]))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +110,7 @@ func (s *story) healthLambda(bootstrap string) lambdatest.Config {
 	return config
 }
 
-func (s *healthStory) tell(t *testing.T, f function) {
+func (s *healthStory) tell(t *testing.T, f *lambdatest.Function) {
 	t.Cleanup(f.Close)
 	s.function = f
 	for _, c := range []struct {

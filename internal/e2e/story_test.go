@@ -23,7 +23,7 @@ type story struct {
 	stores   *stores
 	hotmart  listening
 	kiwify   listening
-	function function
+	function *lambdatest.Function
 
 	sent     map[string]bool   // event files
 	results  strings.Builder   // every payload and error of the function

@@ -7,12 +7,13 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
 	"github.com/chaveiro/chaveiro/internal/connection"
-	"github.com/chaveiro/chaveiro/internal/refresh"
 	"github.com/chaveiro/chaveiro/internal/rotate"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
@@ -33,7 +34,7 @@ func refusesCandidate(t *testing.T, h *harness, value string, code rotate.Code) 
 	h.stage(value)
 	r := h.start()
 	e := h.fails(r, rotate.CreateSecret, code)
-	h.wantLabels(map[string]string{refresh.StagePending: ""})
+	h.wantStages(map[string]string{store.StagePending: ""})
 	if e.Transient {
 		t.Errorf("%v is transient", e)
 	}
@@ -44,18 +45,18 @@ func createCases() []numbered {
 	return []numbered{
 		{n: 15, says: "the candidate becomes AWSPENDING with the event's tokens", run: func(t *testing.T) {
 			h := newHarness(t, kiwify(oauthtest.Settings{}))
-			var puts []rotate.Put
-			h.secrets = scripted{Secrets: h.secrets, put: func(p rotate.Put, do func() error) error { puts = append(puts, p); return do() }}
+			var puts []store.VersionWrite
+			h.secrets = scripted{Secrets: h.secrets, put: func(p store.VersionWrite, do func() error) error { puts = append(puts, p); return do() }}
 			h.driver.RotationToken = oauth.NewSecret("rotation-token-of-the-event")
 			h.stageNew("new")
 			r := h.start()
-			old := h.label(refresh.StageCurrent)
+			old := h.holder(store.StageCurrent)
 			h.steps(r, rotate.CreateSecret)
-			if len(puts) != 1 || puts[0].VersionID != r.Token || len(puts[0].Stages) != 1 || puts[0].Stages[0] != refresh.StagePending ||
+			if len(puts) != 1 || puts[0].VersionID != r.Token || len(puts[0].Stages) != 1 || puts[0].Stages[0] != store.StagePending ||
 				!puts[0].RotationToken.Equal(h.driver.RotationToken) {
 				t.Errorf("puts %+v", puts)
 			}
-			h.wantLabels(map[string]string{refresh.StageCurrent: old, refresh.StagePending: r.Token})
+			h.wantStages(map[string]string{store.StageCurrent: old, store.StagePending: r.Token})
 			if v := h.pendingValue(r); !strings.Contains(v, secretOf("new")) || strings.Contains(v, secretOf("old")) {
 				t.Error("the pending version does not hold the new pair")
 			}
@@ -72,7 +73,7 @@ func createCases() []numbered {
 				t.Error("a replay changed something")
 			}
 		}},
-		{n: 17, says: "another candidate that is labelled meanwhile does not change the pending version", run: func(t *testing.T) {
+		{n: 17, says: "another candidate that is staged meanwhile does not change the pending version", run: func(t *testing.T) {
 			h := newHarness(t, kiwify(oauthtest.Settings{}))
 			other := h.stageNew("other")
 			h.stageNew("new")
@@ -80,24 +81,24 @@ func createCases() []numbered {
 			r := h.start()
 			h.steps(r, rotate.CreateSecret)
 			before := h.pendingValue(r)
-			h.must(h.aws.MoveStage(secretID, refresh.StageCandidate, other))
+			h.must(h.aws.MoveStage(secretID, store.StageCandidate, other))
 			h.steps(r, rotate.CreateSecret, rotate.SetSecret, rotate.TestSecret, rotate.FinishSecret)
 			if h.pendingValue(r) != before {
 				t.Error("the value changed")
 			}
-			h.wantLabels(map[string]string{refresh.StageCurrent: r.Token, refresh.StageCandidate: other}) // it was not this rotation's
+			h.wantStages(map[string]string{store.StageCurrent: r.Token, store.StageCandidate: other}) // it was not this rotation's
 		}},
 		{n: 18, says: "a put that had happened is found: equal is success, another value a conflict", run: func(t *testing.T) {
 			h := newHarness(t, kiwify(oauthtest.Settings{}))
-			h.secrets = scripted{Secrets: h.secrets, put: func(_ rotate.Put, do func() error) error { _ = do(); return rotate.ErrVersionExists }}
+			h.secrets = scripted{Secrets: h.secrets, put: func(_ store.VersionWrite, do func() error) error { _ = do(); return store.ErrVersionExists }}
 			h.stageNew("new")
 			h.steps(h.start(), rotate.CreateSecret)
 
 			h = newHarness(t, kiwify(oauthtest.Settings{}))
-			h.secrets = scripted{Secrets: h.secrets, put: func(p rotate.Put, _ func() error) error {
+			h.secrets = scripted{Secrets: h.secrets, put: func(p store.VersionWrite, _ func() error) error {
 				p.Value = oauth.NewSecret(h.document("other", nil))
 				h.must(h.secrets.(scripted).Secrets.Put(t.Context(), p))
-				return rotate.ErrVersionExists
+				return store.ErrVersionExists
 			}}
 			h.stageNew("new")
 			h.fails(h.start(), rotate.CreateSecret, rotate.CodePendingConflict)
@@ -106,7 +107,7 @@ func createCases() []numbered {
 			current := oauth.NewSecret(`{"x_note":"ação <b>&amp;</b> \u00e9 ` + "\u2028" + `","provider":"kiwify","x_big":12345678901234567890123,"client_id":"a","client_secret":"b","scope":["z","a"]}`)
 			first := ""
 			for range 1000 {
-				got, err := connection.Overlay(current, oauth.NewSecret(pairOf("new")))
+				got, err := connection.MergeCredentials(current, oauth.NewSecret(pairOf("new")))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -128,7 +129,7 @@ func createCases() []numbered {
 			if !strings.Contains(e.Error(), "put-secret-value --secret-id "+secretID+" --version-stages CANDIDATE") || !strings.Contains(e.Error(), "rotate-secret --secret-id "+secretID) {
 				t.Errorf("no command in %v", e)
 			}
-			h.wantLabels(map[string]string{refresh.StagePending: ""})
+			h.wantStages(map[string]string{store.StagePending: ""})
 			h.stageNew("new")
 			h.must(h.rotate().Err)
 		}},
@@ -159,7 +160,7 @@ func createCases() []numbered {
 			h := newHarness(t, kiwify(oauthtest.Settings{}))
 			refusesCandidate(t, h, pairOf("old"), rotate.CodeCandidateSame)
 			h = newHarness(t, kiwify(oauthtest.Settings{}))
-			h.must(h.aws.MoveStage(secretID, refresh.StageCandidate, h.label(refresh.StageCurrent)))
+			h.must(h.aws.MoveStage(secretID, store.StageCandidate, h.holder(store.StageCurrent)))
 			e := h.fails(h.start(), rotate.CreateSecret, rotate.CodeCandidateSame)
 			if !strings.Contains(e.Error(), "CANDIDATE is on the AWSCURRENT version itself") {
 				t.Error(e)
@@ -172,15 +173,14 @@ func createCases() []numbered {
 			refusesCandidate(t, h, pairOf("old"), rotate.CodeCandidateReused)
 			h.stage(`{"client_id":"client-old","client_secret":"` + secretOf("old") + `","x_allow_previous":true}`)
 			h.must(h.rotate().Err)
-			if v := h.secret().Version(refresh.StageCurrent).Value.Reveal(); strings.Contains(v, "x_allow_previous") {
+			if v := h.secret().Version(store.StageCurrent).Value.Reveal(); strings.Contains(v, "x_allow_previous") {
 				t.Error("the answer of the person is in the document")
 			}
 		}},
 		{n: 25, says: "what is no credential stays exactly, a stale Basic value goes", run: func(t *testing.T) {
 			h := newHarness(t, hotmart(oauthtest.Settings{}))
 			basic := "Y2xpZW50LW9sZDpzZWNyZXQtb2Ytb2xkLTAxMjM0NTY3ODk=" // client-old:secret-of-old-0123456789
-			_, err := h.aws.PutSecret(secretID, `{"x_nested":{"b":[1,{"c":null}],"a":"<&>"},"x_big":123456789012345678901234567890,"provider":"hotmart","basic_token":"Basic `+basic+`","scope":["read","write"],"refresh_at":"0.5"}`)
-			h.must(err)
+			h.putDocument(`{"x_nested":{"b":[1,{"c":null}],"a":"<&>"},"x_big":123456789012345678901234567890,"provider":"hotmart","basic_token":"Basic ` + basic + `","scope":["read","write"],"refresh_at":"0.5"}`)
 			h.stageNew("new")
 			r := h.start()
 			h.steps(r, rotate.CreateSecret)
@@ -206,17 +206,17 @@ func createCases() []numbered {
 			if got := len(h.secret().Versions); got != versions+2 { // the candidate's and the rotation's
 				t.Errorf("%d versions more", got-versions)
 			}
-			if h.label(refresh.StagePending) != r.Token {
+			if h.holder(store.StagePending) != r.Token {
 				t.Error("another version is pending")
 			}
 		}},
-		{n: 27, says: "a label that moved between look and read is a conflict that is tried again", run: func(t *testing.T) {
+		{n: 27, says: "a stage that moved between look and read is a conflict that is tried again", run: func(t *testing.T) {
 			h := newHarness(t, kiwify(oauthtest.Settings{}))
 			h.stageNew("new")
 			r := h.start()
-			h.secrets = scripted{Secrets: h.secrets, read: func(_, label string, d refresh.Document, err error) (refresh.Document, error) {
-				if label == refresh.StagePending {
-					return refresh.Document{}, fmt.Errorf("GetSecretValue: %w", rotate.ErrStageMismatch)
+			h.secrets = scripted{Secrets: h.secrets, read: func(_, stage string, d store.Document, err error) (store.Document, error) {
+				if stage == store.StagePending {
+					return store.Document{}, fmt.Errorf("GetSecretValue: %w", store.ErrStageMismatch)
 				}
 				return d, err
 			}}
@@ -240,14 +240,14 @@ func createCases() []numbered {
 			h := newHarness(t, kiwify(oauthtest.Settings{}))
 			h.stageNew("new")
 			r := h.start()
-			for i, fault := range []error{rotate.ErrLimitExceeded, refresh.ErrUnavailable} {
+			for i, fault := range []error{store.ErrLimitExceeded, store.ErrUnavailable} {
 				inner := h.secrets
-				h.secrets = scripted{Secrets: inner, put: func(rotate.Put, func() error) error { return fmt.Errorf("PutSecretValue: %w", fault) }}
+				h.secrets = scripted{Secrets: inner, put: func(store.VersionWrite, func() error) error { return fmt.Errorf("PutSecretValue: %w", fault) }}
 				if e := h.fails(r, rotate.CreateSecret, rotate.CodeAWSUnavailable); !e.Transient {
 					t.Errorf("fault %d is not transient", i)
 				}
 				h.secrets = inner
-				h.wantLabels(map[string]string{refresh.StagePending: r.Token})
+				h.wantStages(map[string]string{store.StagePending: r.Token})
 			}
 			h.steps(r, rotate.CreateSecret)
 		}},
@@ -257,9 +257,9 @@ func createCases() []numbered {
 			r := h.start()
 			visible := time.Now().Add(3 * time.Second)
 			inner := h.secrets
-			h.secrets = scripted{Secrets: inner, read: func(id, _ string, d refresh.Document, err error) (refresh.Document, error) {
+			h.secrets = scripted{Secrets: inner, read: func(id, _ string, d store.Document, err error) (store.Document, error) {
 				if id == r.Token && time.Now().Before(visible) {
-					return refresh.Document{}, fmt.Errorf("GetSecretValue: %w", refresh.ErrNotFound)
+					return store.Document{}, fmt.Errorf("GetSecretValue: %w", store.ErrNotFound)
 				}
 				return d, err
 			}}
@@ -279,8 +279,7 @@ func createCases() []numbered {
 		}},
 		{n: 32, says: "a document that grows beyond 64 KiB is refused cleanly", run: func(t *testing.T) {
 			h := newHarness(t, kiwify(oauthtest.Settings{}))
-			_, err := h.aws.PutSecret(secretID, h.document("old", map[string]any{"x_note": strings.Repeat("n", 65300)}))
-			h.must(err)
+			h.putDocument(h.document("old", map[string]any{"x_note": strings.Repeat("n", 65300)}))
 			h.addClient("new")
 			refusesCandidate(t, h, `{"client_id":"client-new","client_secret":"`+strings.Repeat("s", 500)+`"}`, rotate.CodeCandidateInvalid)
 		}},
@@ -288,28 +287,34 @@ func createCases() []numbered {
 }
 
 func TestACandidateThatWasRejectedIsRefused(t *testing.T) {
-	h := newHarness(t, kiwify(oauthtest.Settings{}))
-	id := h.stageNew("new")
-	h.must(h.aws.MoveStage(secretID, refresh.StageRejected, id))
-	h.fails(h.start(), rotate.CreateSecret, rotate.CodeCandidateRejected)
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, kiwify(oauthtest.Settings{}))
+		id := h.stageNew("new")
+		h.must(h.aws.MoveStage(secretID, store.StageRejected, id))
+		h.fails(h.start(), rotate.CreateSecret, rotate.CodeCandidateRejected)
+	})
 }
 
 func TestAPausedConnectionIsNotRotated(t *testing.T) {
-	h := newHarness(t, kiwify(oauthtest.Settings{}))
-	h.stageNew("new")
-	h.must(h.aws.TagSecret(secretID, "chaveiro:paused", "true"))
-	r := h.start()
-	h.fails(r, rotate.CreateSecret, rotate.CodePaused)
-	h.wantLabels(map[string]string{refresh.StagePending: ""})
-	h.must(h.aws.UntagSecret(secretID, "chaveiro:paused"))
-	h.must(h.rotate().Err)
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, kiwify(oauthtest.Settings{}))
+		h.stageNew("new")
+		h.must(h.aws.TagSecret(secretID, "chaveiro:paused", "true"))
+		r := h.start()
+		h.fails(r, rotate.CreateSecret, rotate.CodePaused)
+		h.wantStages(map[string]string{store.StagePending: ""})
+		h.must(h.aws.UntagSecret(secretID, "chaveiro:paused"))
+		h.must(h.rotate().Err)
+	})
 }
 
 func TestEveryErrorIsTyped(t *testing.T) {
-	h := newHarness(t, kiwify(oauthtest.Settings{}))
-	err := h.start().Step(t.Context(), "createSecret")
-	var e *rotate.Error
-	if !errors.As(err, &e) || e.Step != rotate.CreateSecret || e.Connection != shop {
-		t.Errorf("%#v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, kiwify(oauthtest.Settings{}))
+		err := h.start().Step(t.Context(), "createSecret")
+		var e *rotate.Error
+		if !errors.As(err, &e) || e.Step != rotate.CreateSecret || e.Connection != shop {
+			t.Errorf("%#v", err)
+		}
+	})
 }

@@ -6,39 +6,29 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/internal/refresh"
 	"github.com/chaveiro/chaveiro/internal/rotate"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
-// publisher is rotate.Publisher with some answers of its own.
-type publisher struct {
-	rotate.Publisher
-
-	publish func(m refresh.Mint, do func() (refresh.Publication, error)) (refresh.Publication, error)
-}
-
-func (p publisher) Publish(ctx context.Context, m refresh.Mint) (refresh.Publication, error) {
-	return p.publish(m, func() (refresh.Publication, error) { return p.Publisher.Publish(ctx, m) })
-}
-
-// cutOff is a rotation whose finishSecret promoted and was cut off before it published.
+// cutOff is a rotation whose finishSecret promoted, and whose token SSM did not take before the invocation ended.
 func cutOff(t *testing.T, k kind) (h *harness, r *awstest.Rotation, old string) {
 	t.Helper()
 	h, r = pending(t, k, nil)
-	old = h.label(refresh.StageCurrent)
+	old = h.holder(store.StageCurrent)
 	h.steps(r, rotate.TestSecret)
-	h.publisher = publisher{Publisher: h.publisher, publish: func(refresh.Mint, func() (refresh.Publication, error)) (refresh.Publication, error) {
-		return refresh.Publication{}, fmt.Errorf("PutParameter: %w", refresh.ErrUnavailable)
-	}}
+	recovered := h.aws.Inject(awstest.Fault{Op: awstest.PutParameter, Effect: awstest.InternalError})
 	if e := h.fails(r, rotate.FinishSecret, rotate.CodeNotPublished); !e.Transient {
 		t.Error("not transient")
 	}
-	h.publisher = h.refresher
-	h.wantLabels(map[string]string{refresh.StageCurrent: r.Token, refresh.StagePrevious: old})
+	recovered()
+	h.wantStages(map[string]string{store.StageCurrent: r.Token, store.StagePrevious: old})
 	if _, rec := h.published(); rec.Credential != old {
 		t.Error("published all the same")
 	}
@@ -49,14 +39,14 @@ func finishCases() []numbered {
 	return []numbered{
 		{n: 49, says: "all in order ends with the new pair live and its token published", run: func(t *testing.T) {
 			h, r := pending(t, kiwify(oauthtest.Settings{Evicts: true}), nil)
-			old := h.label(refresh.StageCurrent)
+			old := h.holder(store.StageCurrent)
 			h.steps(r, rotate.TestSecret)
 			h.aws.ResetCalls()
 			h.steps(r, rotate.FinishSecret)
-			h.wantLabels(map[string]string{refresh.StageCurrent: r.Token, refresh.StagePrevious: old, refresh.StagePending: "", refresh.StageCandidate: "", refresh.StageRejected: ""})
+			h.wantStages(map[string]string{store.StageCurrent: r.Token, store.StagePrevious: old, store.StagePending: "", store.StageCandidate: "", store.StageRejected: ""})
 			token, rec := h.published()
 			known, _ := h.provider.Inspect(token)
-			if !known.Live || known.ClientID != "client-new" || rec.Credential != r.Token || rec.Current != r.Token || rec.Stage != refresh.StageCurrent {
+			if !known.Live || known.ClientID != "client-new" || rec.Credential != r.Token || rec.Current != r.Token || rec.Stage != store.StageCurrent {
 				t.Errorf("%+v %+v", known, rec)
 			}
 			if n := h.provider.Stats("client-new").Minted; n != 2 {
@@ -65,30 +55,31 @@ func finishCases() []numbered {
 			if n := h.aws.Count(awstest.PutParameter).Calls; n != 1 {
 				t.Errorf("%d parameters written", n)
 			}
+			h.wantConsistent()
 			if got := h.sweep().Counts; got.Fresh != 1 {
 				t.Errorf("the next sweep: %+v", got)
 			}
 		}},
-		{n: 50, says: "AWSCURRENT is found among a hundred versions by its label", run: func(t *testing.T) {
+		{n: 50, says: "AWSCURRENT is found among a hundred versions by its stage", run: func(t *testing.T) {
 			h, r := pending(t, coexisting(), nil)
 			h.steps(r, rotate.TestSecret)
-			old := h.label(refresh.StageCurrent)
+			old := h.holder(store.StageCurrent)
 			wrong := 0
 			h.secrets = scripted{Secrets: h.secrets,
-				describe: func(s rotate.Secret, err error) (rotate.Secret, error) {
+				describe: func(s store.Secret, err error) (store.Secret, error) {
 					for i := range 100 {
 						s.Versions[fmt.Sprintf("%08d-version", i)] = []string{fmt.Sprintf("L%d", i)}
 					}
 					return s, err
 				},
-				move: func(m rotate.Move, do func() error) error {
-					if m.Label != refresh.StageCurrent {
+				move: func(m store.StageMove, do func() error) error {
+					if m.Stage != store.StageCurrent {
 						return do()
 					}
 					if m.From != old {
 						wrong++
 					}
-					return fmt.Errorf("UpdateSecretVersionStage: %w", refresh.ErrUnavailable)
+					return fmt.Errorf("UpdateSecretVersionStage: %w", store.ErrUnavailable)
 				}}
 			for range 1000 {
 				h.fails(r, rotate.FinishSecret, rotate.CodeAWSUnavailable)
@@ -99,33 +90,33 @@ func finishCases() []numbered {
 		}},
 		{n: 51, says: "finishSecret alone does not promote a bad pair", run: func(t *testing.T) {
 			h := newHarness(t, generic(oauthtest.Settings{}))
-			old := h.label(refresh.StageCurrent)
+			old := h.holder(store.StageCurrent)
 			h.stage(pairOf("unknown"))
 			r := h.start()
 			h.steps(r, rotate.CreateSecret)
 			h.fails(r, rotate.FinishSecret, rotate.CodeRejected)
-			h.wantLabels(map[string]string{refresh.StageCurrent: old, refresh.StagePending: ""})
+			h.wantStages(map[string]string{store.StageCurrent: old, store.StagePending: ""})
 		}},
 		{n: 52, says: "nor an empty version", run: func(t *testing.T) {
 			h := newHarness(t, generic(oauthtest.Settings{}))
-			old := h.label(refresh.StageCurrent)
+			old := h.holder(store.StageCurrent)
 			h.stageNew("new")
 			r := h.start()
 			h.fails(r, rotate.FinishSecret, rotate.CodePendingEmpty)
 			h.fails(r, rotate.TestSecret, rotate.CodePendingEmpty)
-			h.wantLabels(map[string]string{refresh.StageCurrent: old, refresh.StagePending: r.Token})
+			h.wantStages(map[string]string{store.StageCurrent: old, store.StagePending: r.Token})
 		}},
 		{n: 53, says: "what a person makes AWSCURRENT in between stays", run: func(t *testing.T) {
 			h, r := pending(t, generic(oauthtest.Settings{}), nil)
-			byHand := h.label(refresh.StageCandidate)
-			h.secrets = scripted{Secrets: h.secrets, move: func(m rotate.Move, do func() error) error {
-				if m.Label == refresh.StageCurrent {
-					h.must(h.aws.MoveStage(secretID, refresh.StageCurrent, byHand))
+			byHand := h.holder(store.StageCandidate)
+			h.secrets = scripted{Secrets: h.secrets, move: func(m store.StageMove, do func() error) error {
+				if m.Stage == store.StageCurrent {
+					h.must(h.aws.MoveStage(secretID, store.StageCurrent, byHand))
 				}
 				return do()
 			}}
 			h.fails(r, rotate.FinishSecret, rotate.CodeStateConflict)
-			h.wantLabels(map[string]string{refresh.StageCurrent: byHand, refresh.StagePending: ""})
+			h.wantStages(map[string]string{store.StageCurrent: byHand, store.StagePending: ""})
 		}},
 		{n: 54, says: "a promotion whose answer is lost counts", run: func(t *testing.T) {
 			h, r := pending(t, generic(oauthtest.Settings{}), nil)
@@ -143,15 +134,15 @@ func finishCases() []numbered {
 				t.Error("no warning")
 			}
 			h.aws.ClearFaults()
-			h.wantLabels(map[string]string{refresh.StageCurrent: r.Token, refresh.StagePending: r.Token})
+			h.wantStages(map[string]string{store.StageCurrent: r.Token, store.StagePending: r.Token})
 			h.stageNew("next")
 			h.must(h.rotate().Err) // it blocks nothing there
 		}},
 		{n: 56, says: "AWSPENDING that is off already is none", run: func(t *testing.T) {
 			h, r := pending(t, generic(oauthtest.Settings{}), nil)
-			h.secrets = scripted{Secrets: h.secrets, move: func(m rotate.Move, do func() error) error {
-				if m.Label == refresh.StagePending {
-					h.must(h.aws.MoveStage(secretID, refresh.StagePending, ""))
+			h.secrets = scripted{Secrets: h.secrets, move: func(m store.StageMove, do func() error) error {
+				if m.Stage == store.StagePending {
+					h.must(h.aws.MoveStage(secretID, store.StagePending, ""))
 				}
 				return do()
 			}}
@@ -176,7 +167,7 @@ func finishCases() []numbered {
 			h.provider.InjectFor("client-new", oauthtest.Status(503).Times(8))
 			h.fails(r, rotate.FinishSecret, rotate.CodeProviderUnavailable)
 			h.provider.ClearFaults()
-			h.wantLabels(map[string]string{refresh.StageCurrent: r.Token})
+			h.wantStages(map[string]string{store.StageCurrent: r.Token})
 			r.Try(context.Background())
 			h.must(r.Err)
 			if _, rec := h.published(); rec.Credential != r.Token {
@@ -185,23 +176,23 @@ func finishCases() []numbered {
 		}},
 		{n: 59, says: "a pair that is refused after the promotion is rolled back, for good", run: func(t *testing.T) {
 			h, r, old := cutOff(t, generic(oauthtest.Settings{Evicts: true}))
-			h.must(h.aws.MoveStage(secretID, refresh.StageCandidate, r.Token)) // cut off before it was taken off
+			h.must(h.aws.MoveStage(secretID, store.StageCandidate, r.Token)) // cut off before it was taken off
 			h.provider.Remove("client-new")
 			e := h.fails(r, rotate.FinishSecret, rotate.CodeRolledBack)
 			if e.Transient || e.CurrentOK != rotate.Yes {
 				t.Errorf("%+v", e)
 			}
-			want := map[string]string{refresh.StageCurrent: old, refresh.StagePending: "", refresh.StageRejected: r.Token, refresh.StagePrevious: "", refresh.StageCandidate: ""}
-			h.wantLabels(want)
+			want := map[string]string{store.StageCurrent: old, store.StagePending: "", store.StageRejected: r.Token, store.StagePrevious: "", store.StageCandidate: ""}
+			h.wantStages(want)
 			token, rec := h.published()
-			if !h.provider.Validate(token) || rec.Credential != old || rec.Current != old || rec.Stage != refresh.StageCurrent {
+			if !h.provider.Validate(token) || rec.Credential != old || rec.Current != old || rec.Stage != store.StageCurrent {
 				t.Errorf("%+v", rec)
 			}
 			for range 3 {
 				r.Try(context.Background())
 				h.isError(r.Err, rotate.CodeVersionNotPending)
 			}
-			h.wantLabels(want)
+			h.wantStages(want)
 			if got := h.sweep().Counts; got.Fresh != 1 {
 				t.Errorf("the next sweep: %+v", got)
 			}
@@ -212,20 +203,20 @@ func finishCases() []numbered {
 			for n := 1; n <= 40; n++ {
 				h, r, old := cutOff(t, generic(oauthtest.Settings{Evicts: true}))
 				h.provider.Remove("client-new")
-				ctx, cancel := context.WithCancel(context.Background())
-				l := &life{crash: crash{n, true}, end: cancel}
-				h.around, h.killed = l.around, l.answer
-				_ = r.Step(ctx, "finishSecret")
-				h.around, h.killed = nil, nil
-				cancel()
+				l := &life{crash: crash{n, true}}
+				h.around = l.around
+				_ = r.Step(context.Background(), "finishSecret")
+				h.around = nil
+				time.Sleep(time.Minute)
 				r.Try(context.Background())
-				h.wantLabels(map[string]string{refresh.StageCurrent: old, refresh.StageRejected: r.Token})
+				h.wantStages(map[string]string{store.StageCurrent: old, store.StageRejected: r.Token})
 				time.Sleep(5 * time.Minute)
 				h.sweep()
 				token, rec := h.published()
 				if !h.provider.Validate(token) || rec.Credential != old {
 					t.Errorf("cut off after call %d: %+v", n, rec)
 				}
+				h.wantConsistent()
 				if !l.dead {
 					return
 				}
@@ -237,50 +228,73 @@ func finishCases() []numbered {
 			h.provider.Remove("client-new")
 			h.provider.Remove("client-old")
 			e := h.fails(r, rotate.FinishSecret, rotate.CodeBothRejected)
-			h.wantLabels(map[string]string{refresh.StageCurrent: r.Token, refresh.StagePrevious: old})
+			h.wantStages(map[string]string{store.StageCurrent: r.Token, store.StagePrevious: old})
 			if !e.Critical || e.Transient || !strings.Contains(e.Error(), "CRITICAL") {
 				t.Errorf("%v", e)
 			}
 		}},
-		{n: 62, says: "a publication of another version is no success", run: func(t *testing.T) {
-			h, r := pending(t, generic(oauthtest.Settings{}), nil)
-			h.publisher = publisher{Publisher: h.publisher, publish: func(_ refresh.Mint, do func() (refresh.Publication, error)) (refresh.Publication, error) {
-				p, err := do()
-				p.Credential = "another"
-				return p, err
-			}}
-			h.fails(r, rotate.FinishSecret, rotate.CodeStateConflict)
+		{n: 62, says: "a publication of another version, or as another stage, is no success", run: func(t *testing.T) {
+			for what, change := range map[string]func(s *lifecycle.State, version string){
+				"the test's token stands in": func(s *lifecycle.State, version string) {
+					s.Token.Credential, s.Token.Stage = version, store.StagePending
+				},
+				"a standby's token": func(s *lifecycle.State, version string) {
+					s.Token.Credential, s.Token.Stage = version, store.StageBackup
+				},
+				"AWSCURRENT was another then":   func(s *lifecycle.State, version string) { s.Token.Credential = version },
+				"another version's, as current": func(s *lifecycle.State, version string) { s.Current = version },
+			} {
+				h, r, _ := cutOff(t, generic(oauthtest.Settings{}))
+				time.Sleep(10 * time.Second) // the lease has run out
+				state := h.state()
+				change(&state, r.Token)
+				_, err := h.states.Update(context.Background(), state)
+				h.must(err)
+				issued := h.provider.Stats("client-new").Minted
+				h.steps(r, rotate.FinishSecret)
+				if _, rec := h.published(); rec.Credential != r.Token || rec.Stage != store.StageCurrent || rec.Current != r.Token ||
+					h.provider.Stats("client-new").Minted != issued+1 {
+					t.Errorf("%s: %+v", what, rec)
+				}
+			}
 		}},
-		{n: 63, says: "a refresher that was under way with the old pair does not win", run: func(t *testing.T) {
+		{n: 63, says: "a refresher that was under way with the old pair does not win: the rotation waits for it", run: func(t *testing.T) {
 			h, r := pending(t, generic(oauthtest.Settings{}), nil)
 			h.steps(r, rotate.TestSecret)
+			finished := make(chan struct{})
 			met := false
 			h.aws.OnCall(func(op awstest.Op, name string) {
-				if op == awstest.PutParameter && name == tokenName && !met { // the sweep is about to write: the rotation overtakes it
-					met = true
-					h.steps(r, rotate.FinishSecret)
+				if op != awstest.PutParameter || name != tokenName || met {
+					return
 				}
+				met = true // the refresher is about to write: the rotation comes in between
+				go func() {
+					defer close(finished)
+					h.steps(r, rotate.FinishSecret)
+				}()
+				time.Sleep(5 * time.Second)
 			})
-			ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
-			defer cancel()
-			_, err := h.refresher.Run(ctx, refresh.Call{Connections: []string{shop}, Force: true})
-			h.must(err)
+			if got := h.run(refresh.Call{Connections: []string{shop}, Force: true}).Counts; got.Refreshed != 1 {
+				t.Errorf("the refresher: %+v", got)
+			}
+			<-finished
 			h.aws.OnCall(nil)
 			if _, rec := h.published(); !met || rec.Credential != r.Token {
 				t.Errorf("%v %+v", met, rec)
 			}
+			h.wantConsistent()
 		}},
-		{n: 64, says: "one rotation after the other keeps the labels few and true", run: func(t *testing.T) {
+		{n: 64, says: "one rotation after the other keeps the stages few and true", run: func(t *testing.T) {
 			h := newHarness(t, generic(oauthtest.Settings{}))
 			h.sweep()
 			for i := range 30 {
-				before := h.label(refresh.StageCurrent)
+				before := h.holder(store.StageCurrent)
 				h.stageNew(fmt.Sprint("n", i))
 				r := h.rotate()
 				h.must(r.Err)
-				h.wantLabels(map[string]string{refresh.StageCurrent: r.Token, refresh.StagePrevious: before})
+				h.wantStages(map[string]string{store.StageCurrent: r.Token, store.StagePrevious: before})
 				if n := len(h.secret().Stages); n != 2 {
-					t.Fatalf("%d labels", n)
+					t.Fatalf("%d stages", n)
 				}
 			}
 		}},
@@ -301,7 +315,7 @@ func finishCases() []numbered {
 			h.must(err)
 			r.Try(context.Background())
 			h.isError(r.Err, rotate.CodeVersionNotStaged)
-			h.wantLabels(map[string]string{refresh.StageCurrent: id})
+			h.wantStages(map[string]string{store.StageCurrent: id})
 			if r.Last() != "RotationAbandoned" {
 				t.Errorf("%+v", r.Events)
 			}
@@ -310,35 +324,40 @@ func finishCases() []numbered {
 }
 
 func TestARollbackNeedsSomethingToGoBackTo(t *testing.T) {
-	h, r, old := cutOff(t, generic(oauthtest.Settings{}))
-	h.provider.Remove("client-new")
-	h.must(h.aws.MoveStage(secretID, refresh.StageRejected, old))
-	e := h.fails(r, rotate.FinishSecret, rotate.CodeRollbackImpossible)
-	if !e.Critical || e.Transient {
-		t.Errorf("%+v", e)
-	}
-	h.wantLabels(map[string]string{refresh.StageCurrent: r.Token, refresh.StagePrevious: old})
+	synctest.Test(t, func(t *testing.T) {
+		h, r, old := cutOff(t, generic(oauthtest.Settings{}))
+		h.provider.Remove("client-new")
+		h.must(h.aws.MoveStage(secretID, store.StageRejected, old))
+		e := h.fails(r, rotate.FinishSecret, rotate.CodeRollbackImpossible)
+		if !e.Critical || e.Transient {
+			t.Errorf("%+v", e)
+		}
+		h.wantStages(map[string]string{store.StageCurrent: r.Token, store.StagePrevious: old})
+	})
 }
 
 func TestALeakedPairIsNotRolledBackTo(t *testing.T) {
-	h := newHarness(t, generic(oauthtest.Settings{}))
-	_, err := h.aws.PutSecret(secretID, h.document("old", map[string]any{"fallback": false}))
-	h.must(err)
-	h.sweep()
-	h.stageNew("new")
-	r := h.start()
-	h.steps(r, rotate.CreateSecret)
-	h.must(h.aws.MoveStage(secretID, refresh.StageCurrent, r.Token)) // as if finishSecret was cut off right after the promotion
-	h.provider.Remove("client-new")
-	h.fails(r, rotate.FinishSecret, rotate.CodeRollbackImpossible)
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, generic(oauthtest.Settings{}))
+		h.putDocument(h.document("old", map[string]any{"fallback": false}))
+		h.sweep()
+		h.stageNew("new")
+		r := h.start()
+		h.steps(r, rotate.CreateSecret)
+		h.must(h.aws.MoveStage(secretID, store.StageCurrent, r.Token)) // as if finishSecret was cut off right after the promotion
+		h.provider.Remove("client-new")
+		h.fails(r, rotate.FinishSecret, rotate.CodeRollbackImpossible)
+	})
 }
 
 func TestAnErrorUnwrapsToItsCause(t *testing.T) {
-	h := newHarness(t, generic(oauthtest.Settings{}))
-	h.stageNew("new")
-	r := h.start()
-	h.aws.Inject(awstest.Fault{Op: awstest.DescribeSecret, Effect: awstest.InternalError})
-	if err := r.Step(t.Context(), "createSecret"); !errors.Is(err, refresh.ErrUnavailable) {
-		t.Error(err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, generic(oauthtest.Settings{}))
+		h.stageNew("new")
+		r := h.start()
+		h.aws.Inject(awstest.Fault{Op: awstest.DescribeSecret, Effect: awstest.InternalError})
+		if err := r.Step(t.Context(), "createSecret"); !errors.Is(err, store.ErrUnavailable) {
+			t.Error(err)
+		}
+	})
 }

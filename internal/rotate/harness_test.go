@@ -13,12 +13,16 @@ import (
 	"time"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/connection"
+	"github.com/chaveiro/chaveiro/internal/dynamostate"
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/internal/publish"
 	"github.com/chaveiro/chaveiro/internal/refresh"
-	"github.com/chaveiro/chaveiro/internal/renew"
 	"github.com/chaveiro/chaveiro/internal/rotate"
 	"github.com/chaveiro/chaveiro/internal/smsecret"
 	"github.com/chaveiro/chaveiro/internal/ssmstore"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
@@ -74,30 +78,33 @@ type harness struct {
 	network   http.RoundTripper
 	catalogue provider.Catalogue
 	around    func(call func() error) error // stands around every external call; nil: nothing does
-	killed    func() error                  // the error of an invocation that did not live to its end; nil: none dies
 
-	secrets   rotate.Secrets // what the rotator gets
-	refresher *refresh.Refresher
-	publisher rotate.Publisher
-	change    func(*rotate.Config)
-	driver    *awstest.Rotator
+	secrets    rotate.Secrets // what the rotator gets
+	states     *dynamostate.Store
+	leases     rotate.Leases
+	parameters *ssmstore.Store
+	refresher  *refresh.Refresher
+	change     func(*rotate.Config)
+	driver     *awstest.Rotator
+	function   string // ARN of the rotator; "" as in a local run
 
-	mu      sync.Mutex
-	audits  []rotate.Audit
-	events  []refresh.Event
-	answers []error // of the rotator
+	mu          sync.Mutex
+	invocations int
+	audits      []rotate.Audit
+	events      []refresh.Event
+	answers     []error // of the rotator
 }
 
-// newHarness has one connection whose pair "old" the provider knows, and no token yet.
+// newHarness has one connection whose client credentials "old" the provider knows, and no token now. A token was published for its document before,
+// as its item says.
 func newHarness(t tb, k kind) *harness {
 	t.Helper()
-	h := &harness{t: t, kind: k, aws: &awstest.World{HistoryLimit: 3}, catalogue: catalogue()}
+	h := &harness{t: t, kind: k, aws: &awstest.World{HistoryLimit: 3}, catalogue: catalogue(), function: lambdaARN}
 	h.provider = k.make(oauthtest.Options{Settings: k.settings, LogSize: 64})
 	h.network = oauthtest.NewNetwork(h.provider)
 	h.addClient("old")
-	_, err := h.aws.PutSecret(secretID, h.document("old", nil))
-	h.must(err)
 	h.wire()
+	h.putDocument(h.document("old", nil))
 	return h
 }
 
@@ -114,14 +121,16 @@ func (h *harness) wire() {
 	sm := awstest.DirectSecrets{World: h.aws, Around: guard}
 	versions, err := smsecret.NewVersions(smsecret.VersionsConfig{Client: sm})
 	h.must(err)
-	store, err := smsecret.New(smsecret.Config{Client: sm, Prefix: "oauth/"})
+	secrets, err := smsecret.New(smsecret.Config{Client: sm, Prefix: "oauth/"})
 	h.must(err)
-	parameters, err := ssmstore.New(ssmstore.Config{Client: awstest.DirectParameters{World: h.aws, Around: guard}, Prefix: "/oauth", KMSKeyID: "alias/aws/ssm"})
+	h.parameters, err = ssmstore.New(ssmstore.Config{Client: awstest.DirectParameters{World: h.aws, Around: guard}, Prefix: "/oauth"})
 	h.must(err)
-	h.refresher, err = refresh.New(refresh.Config{Secrets: store, Parameters: parameters, Exchanger: h.client(), Catalogue: h.catalogue,
-		SecretPrefix: "oauth/", Region: awstest.Region, Observe: h.observeRefresh})
+	h.states, err = dynamostate.New(dynamostate.Config{Client: awstest.DirectStates{World: h.aws, Around: guard}, Table: awstest.StateTable})
 	h.must(err)
-	h.secrets, h.publisher = versions, h.refresher
+	h.refresher, err = refresh.New(refresh.Config{Leases: h.states, States: h.states, Secrets: secrets, Parameters: h.parameters,
+		Requester: h.client(), Catalogue: h.catalogue, SecretPrefix: "oauth/", Region: awstest.Region})
+	h.must(err)
+	h.secrets, h.leases = versions, h.states
 	h.driver = &awstest.Rotator{World: h.aws, Function: lambdaARN, Invoke: h.invoke}
 }
 
@@ -151,10 +160,11 @@ func (h *harness) guard(call func() error) error {
 	return h.around(call)
 }
 
+// rotator is that of a cold start.
 func (h *harness) rotator() *rotate.Rotator {
 	h.t.Helper()
-	cfg := rotate.Config{Secrets: h.secrets, Publisher: h.publisher, Exchanger: h.client(), Catalogue: h.catalogue, SecretPrefix: "oauth/", Region: awstest.Region,
-		FunctionARN: lambdaARN, VerifyCall: h, Observe: h.observe}
+	cfg := rotate.Config{Secrets: h.secrets, Leases: h.leases, States: h.states, Publisher: publish.New(h.parameters, publish.NewPacer(3, nil)),
+		Requester: h.client(), Catalogue: h.catalogue, SecretPrefix: "oauth/", Region: awstest.Region, VerifyCall: h}
 	if h.change != nil {
 		h.change(&cfg)
 	}
@@ -163,15 +173,27 @@ func (h *harness) rotator() *rotate.Rotator {
 	return r
 }
 
-// invoke is the Lambda function.
+// errDead is what the caller of an invocation gets that did not live to its end.
+var errDead = errors.New("this invocation is dead")
+
+// invoke is the Lambda function. The invocation has a goroutine of its own, which an external call may end.
 func (h *harness) invoke(ctx context.Context, event []byte) error {
-	ev, err := rotate.ParseEvent(event)
-	if err == nil {
-		err = h.rotator().Handle(ctx, ev)
-	}
-	if h.killed != nil && h.killed() != nil {
-		return h.killed() // whatever it would have answered
-	}
+	h.mu.Lock()
+	h.invocations++
+	in := rotate.Invocation{RequestID: fmt.Sprint("rotator-", h.invocations), FunctionARN: h.function, Observe: h.observe}
+	h.mu.Unlock()
+	rotator := h.rotator()
+	done := make(chan error, 1)
+	go func() {
+		err := errDead
+		defer func() { done <- err }()
+		ev, invalid := rotate.ParseEvent(event)
+		if err = invalid; err == nil {
+			err = errDead
+			err = rotator.Handle(ctx, ev, in)
+		}
+	}()
+	err := <-done
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.answers = append(h.answers, err)
@@ -220,10 +242,23 @@ func pairOf(id string) string {
 	return toJSON(map[string]string{"client_id": "client-" + id, "client_secret": secretOf(id)})
 }
 
+// putDocument makes a document AWSCURRENT, and lets the item say that a token was published for its configuration.
+func (h *harness) putDocument(document string) {
+	h.t.Helper()
+	_, err := h.aws.PutSecret(secretID, document)
+	h.must(err)
+	state := h.state()
+	state.ID = shop
+	state.Configuration, err = connection.Configuration(oauth.NewSecret(document))
+	h.must(err)
+	_, err = h.states.Update(context.Background(), state)
+	h.must(err)
+}
+
 // stage puts a pair as CANDIDATE, as a person does, and returns the version.
 func (h *harness) stage(value string) string {
 	h.t.Helper()
-	id, err := h.aws.StageSecret(secretID, refresh.StageCandidate, value)
+	id, err := h.aws.StageSecret(secretID, store.StageCandidate, value)
 	h.must(err)
 	return id
 }
@@ -238,9 +273,19 @@ func (h *harness) stageNew(id string) string {
 // sweep is a run of the refresher.
 func (h *harness) sweep() refresh.Result {
 	h.t.Helper()
+	return h.run(refresh.Call{})
+}
+
+// run is a run of the refresher with a call.
+func (h *harness) run(call refresh.Call) refresh.Result {
+	h.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	defer cancel()
-	result, err := h.refresher.Run(ctx, refresh.Call{})
+	h.mu.Lock()
+	h.invocations++
+	in := refresh.Invocation{RequestID: fmt.Sprint("refresher-", h.invocations), Observe: h.observeRefresh}
+	h.mu.Unlock()
+	result, err := h.refresher.Run(ctx, call, in)
 	h.must(err)
 	return result
 }
@@ -279,19 +324,49 @@ func (h *harness) secret() awstest.SecretState {
 	return s
 }
 
-func (h *harness) label(label string) string { return h.secret().Stages[label] }
+func (h *harness) holder(stage string) string { return h.secret().Stages[stage] }
 
-// published is the token parameter and its record, nil when there is none.
-func (h *harness) published() (string, *renew.Record) {
+// state is the item of the connection; the zero State when there is none.
+func (h *harness) state() lifecycle.State {
+	item := h.aws.SDKItem(shop)
+	if item == nil {
+		return lifecycle.State{}
+	}
+	return dynamostate.Decode(item)
+}
+
+// token is a published token and what the item says of it.
+type token struct {
+	lifecycle.Token
+
+	Current string // version id of AWSCURRENT then
+}
+
+// published is the token's parameter and what is known of it, nil when nothing is.
+func (h *harness) published() (string, *token) {
+	h.t.Helper()
 	p, ok := h.aws.Parameter(tokenName)
-	if !ok {
-		return "", nil
+	state := h.state()
+	if !ok || state.Token == nil {
+		return p.Value.Reveal(), nil
 	}
-	rec, err := renew.ParseRecord(p.Description)
-	if err != nil {
-		h.t.Fatalf("record: %v", err)
+	return p.Value.Reveal(), &token{Token: *state.Token, Current: state.Current}
+}
+
+// wantConsistent: nobody holds the lease, but for one that a dead invocation left and that has run out, and the item describes the parameter.
+func (h *harness) wantConsistent() {
+	h.t.Helper()
+	state := h.state()
+	if state.Leased(time.Now()) {
+		h.t.Errorf("the lease is left behind: %+v", state.Lease)
 	}
-	return p.Value.Reveal(), rec
+	p, ok := h.aws.Parameter(tokenName)
+	if ok != (state.Token != nil) {
+		h.t.Errorf("the parameter exists: %v; the item has a token: %v", ok, state.Token != nil)
+	}
+	if state.Token != nil && (state.Token.Version != p.Version || state.Token.TokenID != p.Value.Fingerprint()) {
+		h.t.Errorf("the item describes version %d (%s), the parameter is version %d (%s)", state.Token.Version, state.Token.TokenID, p.Version, p.Value.Fingerprint())
+	}
 }
 
 // fails runs a step that must fail with a code, and returns its error.
@@ -316,12 +391,12 @@ func (h *harness) must(err error) {
 	}
 }
 
-func (h *harness) wantLabels(want map[string]string) {
+func (h *harness) wantStages(want map[string]string) {
 	h.t.Helper()
 	got := h.secret().Stages
-	for label, id := range want {
-		if got[label] != id {
-			h.t.Errorf("%s is on %q, want %q (all: %v)", label, got[label], id, got)
+	for stage, id := range want {
+		if got[stage] != id {
+			h.t.Errorf("%s is on %q, want %q (all: %v)", stage, got[stage], id, got)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/chaveiro/chaveiro/internal/awstest"
 	"github.com/chaveiro/chaveiro/internal/refresh"
 	"github.com/chaveiro/chaveiro/internal/rotate"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
@@ -28,12 +29,19 @@ func TestMachine(t *testing.T) {
 		stories /= 10
 		want /= 60
 	}
+	if total := playStories(t, stories); total < want {
+		t.Errorf("%d steps, want %d", total, want)
+	}
+}
+
+// playStories plays stories and returns how many steps they had together.
+func playStories(t *testing.T, stories int) (total int) {
+	t.Helper()
 	was := flag.Lookup("rapid.checks").Value.String()
 	if err := flag.Set("rapid.checks", fmt.Sprint(stories)); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = flag.Set("rapid.checks", was) }()
-	total := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		inBubble(t, func() {
 			m := newMachine(rt)
@@ -45,10 +53,8 @@ func TestMachine(t *testing.T) {
 			m.rest()
 		})
 	})
-	t.Logf("%d steps in %d stories; 0 ended wrong", total, stories)
-	if total < want {
-		t.Errorf("%d steps, want %d", total, want)
-	}
+	t.Logf("%d steps; 0 ended wrong", total)
+	return total
 }
 
 // inBubble runs f in virtual time, and carries its panic, by which package rapid ends a story, out of the bubble.
@@ -78,7 +84,7 @@ type machine struct {
 func newMachine(rt *rapid.T) *machine {
 	kinds := []kind{coexisting(), generic(oauthtest.Settings{Evicts: true}), generic(oauthtest.Settings{RevokeOnRemove: true})}
 	m := &machine{harness: newHarness(rt, rapid.SampledFrom(kinds).Draw(rt, "provider")), rt: rt, trusted: map[string]bool{}}
-	m.trusted[m.label(refresh.StageCurrent)] = true
+	m.trusted[m.holder(store.StageCurrent)] = true
 	m.aws.AfterCall(func(op awstest.Op, _ string) {
 		if op == awstest.UpdateSecretVersionStage && m.rotating {
 			m.wantTested()
@@ -90,7 +96,7 @@ func newMachine(rt *rapid.T) *machine {
 // wantTested: what the rotator makes AWSCURRENT has had a token of the provider, or was AWSCURRENT before by somebody's hand.
 func (m *machine) wantTested() {
 	s := m.secret()
-	v := s.Version(refresh.StageCurrent)
+	v := s.Version(store.StageCurrent)
 	if m.trusted[v.ID] {
 		return
 	}
@@ -127,10 +133,10 @@ func (m *machine) act() {
 		"wait":                  func() { pause(time.Duration(rapid.IntRange(1, 600).Draw(m.rt, "seconds")) * time.Second) },
 		"put a pair live":       m.putLive,
 		"move AWSCURRENT back":  m.moveBack,
-		"take AWSPENDING off":   func() { m.must(m.aws.MoveStage(secretID, refresh.StagePending, "")) },
-		"take CANDIDATE off":    func() { m.must(m.aws.MoveStage(secretID, refresh.StageCandidate, "")) },
+		"take AWSPENDING off":   func() { m.must(m.aws.MoveStage(secretID, store.StagePending, "")) },
+		"take CANDIDATE off":    func() { m.must(m.aws.MoveStage(secretID, store.StageCandidate, "")) },
 		"delete an old client":  m.deleteClient,
-		"label the AWSCURRENT":  func() { m.must(m.aws.MoveStage(secretID, refresh.StageCandidate, m.label(refresh.StageCurrent))) },
+		"stage the AWSCURRENT":  func() { m.must(m.aws.MoveStage(secretID, store.StageCandidate, m.holder(store.StageCurrent))) },
 		"pause and go on again": m.pauseTag,
 	}
 	names := sortedNames(acts)
@@ -148,12 +154,9 @@ func (m *machine) step(s rotate.Step, c crash) {
 	if m.rotation == nil {
 		return
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	l := &life{crash: c, end: cancel}
-	m.around, m.killed, m.rotating = l.around, l.answer, true
-	err := m.rotation.Step(ctx, string(s))
-	m.around, m.killed, m.rotating = nil, nil, false
+	m.around, m.rotating = (&life{crash: c}).around, true
+	err := m.rotation.Step(context.Background(), string(s))
+	m.around, m.rotating = nil, false
 	m.wantEnded(err)
 }
 
@@ -177,7 +180,7 @@ func (m *machine) wantEnded(err error) {
 	if !errors.As(err, &e) || e.Transient {
 		return
 	}
-	if m.label(refresh.StagePending) == m.rotation.Token && m.label(refresh.StageCurrent) != m.rotation.Token {
+	if m.holder(store.StagePending) == m.rotation.Token && m.holder(store.StageCurrent) != m.rotation.Token {
 		m.t.Errorf("AWSPENDING is left behind by %v", err)
 	}
 }
@@ -191,9 +194,9 @@ func (m *machine) putLive() {
 }
 
 func (m *machine) moveBack() {
-	if id := m.label(refresh.StagePrevious); id != "" {
+	if id := m.holder(store.StagePrevious); id != "" {
 		m.trusted[id] = true
-		m.must(m.aws.MoveStage(secretID, refresh.StageCurrent, id))
+		m.must(m.aws.MoveStage(secretID, store.StageCurrent, id))
 	}
 }
 
@@ -210,11 +213,11 @@ func (m *machine) pauseTag() {
 // look holds what must hold at every moment.
 func (m *machine) look() {
 	s := m.secret()
-	if v := s.Version(refresh.StageCurrent); v.ID == "" || v.Value.IsZero() {
+	if v := s.Version(store.StageCurrent); v.ID == "" || v.Value.IsZero() {
 		m.t.Fatalf("AWSCURRENT is on %q, without a value", v.ID)
 	}
 	if n := len(s.Stages); n > 20 {
-		m.t.Errorf("%d labels", n)
+		m.t.Errorf("%d stages", n)
 	}
 }
 
@@ -230,14 +233,14 @@ func (m *machine) rest() {
 		}
 		pause(time.Minute)
 	}
-	current := m.label(refresh.StageCurrent)
-	if pending := m.label(refresh.StagePending); pending != "" && pending != current {
+	current := m.holder(store.StageCurrent)
+	if pending := m.holder(store.StagePending); pending != "" && pending != current {
 		r, err := m.driver.Resume(context.Background(), secretID) // Secrets Manager takes up what is not complete
 		m.must(err)
-		if m.label(refresh.StagePending) == r.Token && m.label(refresh.StageCurrent) != r.Token {
+		if m.holder(store.StagePending) == r.Token && m.holder(store.StageCurrent) != r.Token {
 			m.t.Errorf("stuck: %v", r.Err)
 		}
-		current = m.label(refresh.StageCurrent)
+		current = m.holder(store.StageCurrent)
 	}
 	var last refresh.Result
 	for range 20 { // a latched connection is asked every hour
@@ -250,7 +253,7 @@ func (m *machine) rest() {
 	works := false
 	for i := 0; i <= m.made; i++ {
 		_, there := m.provider.Lookup("client-" + clientName(i))
-		works = works || there && m.secret().Version(refresh.StageCurrent).Value.Reveal() == m.merged(clientName(i))
+		works = works || there && m.secret().Version(store.StageCurrent).Value.Reveal() == m.merged(clientName(i))
 	}
 	if !works {
 		return // AWSCURRENT's pair is dead: nobody can have a token of it

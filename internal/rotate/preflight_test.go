@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
-	"github.com/chaveiro/chaveiro/internal/refresh"
 	"github.com/chaveiro/chaveiro/internal/rotate"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
@@ -23,13 +23,13 @@ func event(step, secret, token string) []byte {
 type scripted struct {
 	rotate.Secrets
 
-	describe func(s rotate.Secret, err error) (rotate.Secret, error)
-	read     func(id, label string, d refresh.Document, err error) (refresh.Document, error)
-	put      func(p rotate.Put, do func() error) error
-	move     func(m rotate.Move, do func() error) error
+	describe func(s store.Secret, err error) (store.Secret, error)
+	read     func(id, stage string, d store.Document, err error) (store.Document, error)
+	put      func(p store.VersionWrite, do func() error) error
+	move     func(m store.StageMove, do func() error) error
 }
 
-func (s scripted) Describe(ctx context.Context, id string) (rotate.Secret, error) {
+func (s scripted) Describe(ctx context.Context, id string) (store.Secret, error) {
 	out, err := s.Secrets.Describe(ctx, id)
 	if s.describe == nil {
 		return out, err
@@ -37,15 +37,15 @@ func (s scripted) Describe(ctx context.Context, id string) (rotate.Secret, error
 	return s.describe(out, err)
 }
 
-func (s scripted) Read(ctx context.Context, secret, id, label string) (refresh.Document, error) {
-	d, err := s.Secrets.Read(ctx, secret, id, label)
+func (s scripted) Read(ctx context.Context, secret, id, stage string) (store.Document, error) {
+	d, err := s.Secrets.Read(ctx, secret, id, stage)
 	if s.read == nil {
 		return d, err
 	}
-	return s.read(id, label, d, err)
+	return s.read(id, stage, d, err)
 }
 
-func (s scripted) Put(ctx context.Context, p rotate.Put) error {
+func (s scripted) Put(ctx context.Context, p store.VersionWrite) error {
 	do := func() error { return s.Secrets.Put(ctx, p) }
 	if s.put == nil {
 		return do()
@@ -53,8 +53,8 @@ func (s scripted) Put(ctx context.Context, p rotate.Put) error {
 	return s.put(p, do)
 }
 
-func (s scripted) MoveLabel(ctx context.Context, m rotate.Move) error {
-	do := func() error { return s.Secrets.MoveLabel(ctx, m) }
+func (s scripted) MoveStage(ctx context.Context, m store.StageMove) error {
+	do := func() error { return s.Secrets.MoveStage(ctx, m) }
 	if s.move == nil {
 		return do()
 	}
@@ -62,9 +62,9 @@ func (s scripted) MoveLabel(ctx context.Context, m rotate.Move) error {
 }
 
 // described is a harness whose secret is described as the function says.
-func described(t *testing.T, change func(*rotate.Secret)) *harness {
+func described(t *testing.T, change func(*store.Secret)) *harness {
 	h := newHarness(t, kiwify(oauthtest.Settings{}))
-	h.secrets = scripted{Secrets: h.secrets, describe: func(s rotate.Secret, err error) (rotate.Secret, error) {
+	h.secrets = scripted{Secrets: h.secrets, describe: func(s store.Secret, err error) (store.Secret, error) {
 		if err == nil {
 			change(&s)
 		}
@@ -141,12 +141,12 @@ func preflightCases() []numbered {
 			}
 		}},
 		{n: 6, says: "and one whose rotation was cancelled", run: func(t *testing.T) {
-			wantRefused(t, described(t, func(s *rotate.Secret) { s.RotationOn = false }), rotate.CodeRotationDisabled)
+			wantRefused(t, described(t, func(s *store.Secret) { s.RotationOn = false }), rotate.CodeRotationDisabled)
 		}},
 		{n: 7, says: "a secret that is scheduled for deletion, managed, a replica or gone is refused", run: func(t *testing.T) {
-			wantRefused(t, described(t, func(s *rotate.Secret) { s.Deleted = true }), rotate.CodeSecretDeleted)
-			wantRefused(t, described(t, func(s *rotate.Secret) { s.OwningService = "rds" }), rotate.CodeSecretManaged)
-			wantRefused(t, described(t, func(s *rotate.Secret) { s.PrimaryRegion = "eu-west-1" }), rotate.CodeSecretReplica)
+			wantRefused(t, described(t, func(s *store.Secret) { s.Deleted = true }), rotate.CodeSecretDeleted)
+			wantRefused(t, described(t, func(s *store.Secret) { s.OwningService = "rds" }), rotate.CodeSecretManaged)
+			wantRefused(t, described(t, func(s *store.Secret) { s.PrimaryRegion = "eu-west-1" }), rotate.CodeSecretReplica)
 			h := newHarness(t, kiwify(oauthtest.Settings{}))
 			h.stageNew("new")
 			r := h.start()
@@ -158,7 +158,7 @@ func preflightCases() []numbered {
 		{n: 8, says: "a version that is not shown yet is looked for again, within a bound", run: func(t *testing.T) {
 			looks := 0
 			var hide string
-			h := described(t, func(s *rotate.Secret) {
+			h := described(t, func(s *store.Secret) {
 				if looks++; looks == 1 {
 					delete(s.Versions, hide)
 				}
@@ -174,7 +174,7 @@ func preflightCases() []numbered {
 				t.Errorf("it took %v", took)
 			}
 		}},
-		{n: 9, says: "a version with other labels only is not pending", run: func(t *testing.T) {
+		{n: 9, says: "a version with other stages only is not pending", run: func(t *testing.T) {
 			h := newHarness(t, kiwify(oauthtest.Settings{}))
 			id := h.stageNew("new")
 			r := h.start()
@@ -183,17 +183,17 @@ func preflightCases() []numbered {
 			for _, s := range rotate.Steps() {
 				h.fails(r, s, rotate.CodeVersionNotPending)
 			}
-			h.wantLabels(before)
+			h.wantStages(before)
 		}},
-		{n: 10, says: "other labels beside AWSPENDING do not matter", run: func(t *testing.T) {
+		{n: 10, says: "other stages beside AWSPENDING do not matter", run: func(t *testing.T) {
 			h := newHarness(t, kiwify(oauthtest.Settings{}))
 			h.stageNew("new")
 			r := h.start()
 			h.steps(r, rotate.CreateSecret)
 			h.must(h.aws.MoveStage(secretID, "X", r.Token))
-			h.must(h.aws.MoveStage(secretID, refresh.StageCandidate, r.Token))
+			h.must(h.aws.MoveStage(secretID, store.StageCandidate, r.Token))
 			h.steps(r, rotate.CreateSecret, rotate.SetSecret, rotate.TestSecret, rotate.FinishSecret)
-			h.wantLabels(map[string]string{refresh.StageCurrent: r.Token, "X": r.Token, refresh.StageCandidate: "", refresh.StagePending: ""})
+			h.wantStages(map[string]string{store.StageCurrent: r.Token, "X": r.Token, store.StageCandidate: "", store.StagePending: ""})
 		}},
 		{n: 11, says: "a version that is AWSCURRENT already has nothing to do", run: func(t *testing.T) {
 			h := newHarness(t, kiwify(oauthtest.Settings{}))
@@ -208,12 +208,12 @@ func preflightCases() []numbered {
 			}
 		}},
 		{n: 12, says: "a secret that names another function is refused, a qualifier does not matter", run: func(t *testing.T) {
-			wantRefused(t, described(t, func(s *rotate.Secret) { s.RotationLambda = lambdaARN + "2" }), rotate.CodeWrongFunction)
-			h := described(t, func(s *rotate.Secret) { s.RotationLambda = lambdaARN + ":live" })
+			wantRefused(t, described(t, func(s *store.Secret) { s.RotationLambda = lambdaARN + "2" }), rotate.CodeWrongFunction)
+			h := described(t, func(s *store.Secret) { s.RotationLambda = lambdaARN + ":live" })
 			h.stageNew("new")
 			h.must(h.rotate().Err)
-			h = described(t, func(s *rotate.Secret) { s.RotationLambda = lambdaARN + "2" })
-			h.change = func(c *rotate.Config) { c.FunctionARN = "" } // a local run
+			h = described(t, func(s *store.Secret) { s.RotationLambda = lambdaARN + "2" })
+			h.function = "" // a local run
 			h.stageNew("new")
 			h.must(h.rotate().Err)
 		}},
@@ -236,15 +236,15 @@ func preflightCases() []numbered {
 			}
 		}},
 		{n: 14, says: "without an AWSCURRENT, or with two, nothing is touched", run: func(t *testing.T) {
-			drop := func(s *rotate.Secret) {
-				for id, labels := range s.Versions {
-					if len(labels) == 1 && labels[0] == refresh.StageCurrent {
+			drop := func(s *store.Secret) {
+				for id, stages := range s.Versions {
+					if len(stages) == 1 && stages[0] == store.StageCurrent {
 						delete(s.Versions, id)
 					}
 				}
 			}
 			wantRefused(t, described(t, drop), rotate.CodeNoCurrent)
-			wantRefused(t, described(t, func(s *rotate.Secret) { s.Versions["another"] = []string{refresh.StageCurrent} }), rotate.CodeNoCurrent)
+			wantRefused(t, described(t, func(s *store.Secret) { s.Versions["another"] = []string{store.StageCurrent} }), rotate.CodeNoCurrent)
 		}},
 	}
 }

@@ -5,30 +5,32 @@ import (
 	"testing/synctest"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
-	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/dynamostate"
+	"github.com/chaveiro/chaveiro/internal/rotate"
 	"github.com/chaveiro/chaveiro/internal/smsecret"
 	"github.com/chaveiro/chaveiro/internal/ssmstore"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
-// TestARotationOverTheSDK: the other tests leave the SDK's HTTP out. Its retries meet what is throttled twice.
+// TestARotationOverTheSDK: the other tests leave the SDK's HTTP out. Its retries meet what is throttled twice, and a response that is lost.
 func TestARotationOverTheSDK(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, kiwify(oauthtest.Settings{Evicts: true}))
-		versions, err := smsecret.NewVersions(smsecret.VersionsConfig{Client: h.aws.SecretsManager()})
-		h.must(err)
-		store, err := smsecret.New(smsecret.Config{Client: h.aws.SecretsManager(), Prefix: "oauth/"})
-		h.must(err)
-		parameters, err := ssmstore.New(ssmstore.Config{Client: h.aws.SSM(), Prefix: "/oauth", KMSKeyID: "alias/aws/ssm"})
-		h.must(err)
-		h.refresher, err = refresh.New(refresh.Config{Secrets: store, Parameters: parameters, Exchanger: h.client(), Catalogue: h.catalogue, SecretPrefix: "oauth/", Region: awstest.Region})
-		h.must(err)
-		h.secrets, h.publisher = versions, h.refresher
 		h.sweep()
+		var err error
+		h.secrets, err = smsecret.NewVersions(smsecret.VersionsConfig{Client: h.aws.SecretsManager()})
+		h.must(err)
+		h.parameters, err = ssmstore.New(ssmstore.Config{Client: h.aws.SSM(), Prefix: "/oauth"})
+		h.must(err)
+		states, err := dynamostate.New(dynamostate.Config{Client: h.aws.DynamoDB(), Table: awstest.StateTable})
+		h.must(err)
+		h.leases = states
+		h.change = func(c *rotate.Config) { c.States = states }
 		h.stageNew("new")
-		for _, op := range []awstest.Op{awstest.DescribeSecret, awstest.PutSecretValue, awstest.GetSecretValue, awstest.UpdateSecretVersionStage} {
+		for _, op := range []awstest.Op{awstest.DescribeSecret, awstest.PutSecretValue, awstest.GetSecretValue, awstest.UpdateSecretVersionStage, awstest.BatchGetItem} {
 			h.aws.Inject(awstest.Fault{Op: op, Effect: awstest.Throttled, Times: 2})
 		}
+		h.aws.Inject(awstest.Fault{Op: awstest.UpdateItem, Effect: awstest.LostResponse, Times: 1})
 		r := h.rotate()
 		if r.Err != nil || r.Tried != 1 {
 			t.Errorf("%v after %d tries", r.Err, r.Tried)
@@ -36,5 +38,6 @@ func TestARotationOverTheSDK(t *testing.T) {
 		if token, rec := h.published(); rec.Credential != r.Token || !h.provider.Validate(token) {
 			t.Errorf("%+v", rec)
 		}
+		h.wantConsistent()
 	})
 }

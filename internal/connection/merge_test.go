@@ -11,7 +11,7 @@ import (
 
 func overlay(t *testing.T, current, pair string) (Connection, error) {
 	t.Helper()
-	merged, err := Overlay(oauth.NewSecret(current), oauth.NewSecret(pair))
+	merged, err := MergeCredentials(oauth.NewSecret(current), oauth.NewSecret(pair))
 	if err != nil {
 		return Connection{}, err
 	}
@@ -94,6 +94,11 @@ func TestSameConfiguration(t *testing.T) {
 				if err != nil || same != tt.want {
 					t.Errorf("same %t, error %v; want %t", same, err, tt.want)
 				}
+				left, err1 := Configuration(oauth.NewSecret(pair[0]))
+				right, err2 := Configuration(oauth.NewSecret(pair[1]))
+				if err1 != nil || err2 != nil || (left == right) != tt.want || len(left) != 16 || strings.Trim(left, "0123456789abcdef") != "" {
+					t.Errorf("%q and %q, errors %v and %v; want the same: %t", left, right, err1, err2, tt.want)
+				}
 			}
 		})
 	}
@@ -103,8 +108,24 @@ func TestSameConfigurationOfWhatIsNoDocument(t *testing.T) {
 	good, bad := oauth.NewSecret(`{"provider":"hotmart"}`), oauth.NewSecret(`{"client_secret":"`+testSecret)
 	for _, pair := range [][2]oauth.Secret{{good, bad}, {bad, good}} {
 		same, err := SameConfiguration(pair[0], pair[1])
+		if id, err := Configuration(bad); err == nil || id != "" || strings.Contains(err.Error(), testSecret) {
+			t.Errorf("%q, error %v", id, err)
+		}
 		if err == nil || same || strings.Contains(err.Error(), testSecret) {
 			t.Errorf("same %t, error %v", same, err)
+		}
+	}
+}
+
+// TestTheConfigurationOfADocumentIsTheSameForever: it is stored, so a change of the program must not change it.
+func TestTheConfigurationOfADocumentIsTheSameForever(t *testing.T) {
+	for doc, want := range map[string]string{
+		`{}`: "e3b0c44298fc1c14",
+		`{"provider":"hotmart","client_id":"a","client_secret":"b","x_note":1}`:                         "111a1185e3ee9362",
+		`{"scope":["read","write"],"provider":"kiwify","fallback":true,"refresh_at":0.5,"audience":""}`: "a4550fd70e19d88b",
+	} {
+		if got, err := Configuration(oauth.NewSecret(doc)); err != nil || got != want {
+			t.Errorf("%s: %q, %v; want %q", doc, got, err, want)
 		}
 	}
 }

@@ -16,14 +16,12 @@ import (
 	"time"
 )
 
-func TestReachSendsNoCredentials(t *testing.T) {
+func TestProbeSendsNoCredentials(t *testing.T) {
 	t.Parallel()
-	for _, method := range []AuthMethod{ClientSecretBasic, ClientSecretPost, ClientSecretQuery, ClientSecretJSON} {
-		for _, withPair := range []bool{true, false} {
-			req := Request{TokenEndpoint: testEndpoint + "?tenant=7", AuthMethod: method, Scope: "sales", Params: url.Values{"x": {"y"}}}
-			if withPair {
-				req.ClientID, req.ClientSecret = testID, NewSecret(testSecret)
-			}
+	for _, method := range []BodyFormat{FormBody, JSONBody, QueryBody} {
+		for _, auth := range []ClientAuth{ClientSecretBasic(testID, NewSecret(testSecret)), ClientSecretPost(testID, NewSecret(testSecret)), nil} {
+			req := TokenRequest{Endpoint: Endpoint{URL: testEndpoint + "?tenant=7", Body: method, Params: url.Values{"x": {"y"}}}, Auth: auth,
+				Grant: ClientCredentials{Scope: []string{"sales"}}}
 			var sent string
 			c := newTestClient(t, Config{Transport: transportFunc(func(r *http.Request) (*http.Response, error) {
 				body, err := io.ReadAll(r.Body)
@@ -36,7 +34,7 @@ func TestReachSendsNoCredentials(t *testing.T) {
 				sent = r.URL.String() + " " + string(body)
 				return answering(401, nil, `{"error":"invalid_client","error_description":"no client"}`)(r)
 			})})
-			got, err := c.Reach(t.Context(), req)
+			got, err := c.Probe(t.Context(), req)
 			if err != nil || got.Status != 401 || got.Code != CodeInvalidClient {
 				t.Fatalf("%s: %+v, %v", method, got, err)
 			}
@@ -54,7 +52,24 @@ func TestReachSendsNoCredentials(t *testing.T) {
 	}
 }
 
-func TestWhatReachExpects(t *testing.T) {
+// TestProbeSendsNoSecretOfAGrant: a refresh token may be spent by being sent once.
+func TestProbeSendsNoSecretOfAGrant(t *testing.T) {
+	t.Parallel()
+	req := testRequest()
+	req.Grant = customGrant{kind: "refresh_token", secret: NewSecret("r3fresh/canary"), params: url.Values{"refresh_token": {"r3fresh/canary"}, "scope": {"sales"}}}
+	c := newTestClient(t, Config{Transport: transportFunc(func(r *http.Request) (*http.Response, error) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || string(body) != "grant_type=refresh_token&scope=sales" {
+			t.Errorf("%q, %v", body, err)
+		}
+		return answering(400, nil, `{"error":"invalid_request"}`)(r)
+	})})
+	if got, err := c.Probe(t.Context(), req); err != nil || got.Code != CodeInvalidRequest {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestWhatProbeExpects(t *testing.T) {
 	t.Parallel()
 	html := http.Header{"Content-Type": {"text/html"}}
 	for name, c := range map[string]struct {
@@ -87,7 +102,7 @@ func TestWhatReachExpects(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			client := newTestClient(t, Config{Transport: answering(c.status, c.header, c.body)})
-			got, err := client.Reach(t.Context(), testRequest())
+			got, err := client.Probe(t.Context(), testRequest())
 			if (err == nil) != c.refused {
 				t.Fatalf("%+v, %v", got, err)
 			}
@@ -105,20 +120,20 @@ func TestWhatReachExpects(t *testing.T) {
 	}
 }
 
-func TestReachTellsWhatKeepsItFromAnswering(t *testing.T) {
+func TestProbeReportsWhatPreventsAnAnswer(t *testing.T) {
 	t.Parallel()
 	client := newTestClient(t, Config{Transport: transportFunc(func(*http.Request) (*http.Response, error) { return nil, io.EOF })})
-	if _, err := client.Reach(t.Context(), testRequest()); asError(t, err) == nil || asError(t, err).Class != Transient {
+	if _, err := client.Probe(t.Context(), testRequest()); asError(t, err) == nil || asError(t, err).Class != Transient {
 		t.Errorf("%v", err)
 	}
 	req := testRequest()
-	req.TokenEndpoint = "http://169.254.169.254/token"
-	if _, err := client.Reach(t.Context(), req); asError(t, err) == nil || asError(t, err).Code != CodeEndpointRefused {
+	req.Endpoint.URL = "http://169.254.169.254/token"
+	if _, err := client.Probe(t.Context(), req); asError(t, err) == nil || asError(t, err).Code != CodeEndpointRefused {
 		t.Errorf("%v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := client.Reach(ctx, testRequest()); asError(t, err) == nil || asError(t, err).Class != NotAnOutcome {
+	if _, err := client.Probe(ctx, testRequest()); asError(t, err) == nil || asError(t, err).Class != Canceled {
 		t.Errorf("%v", err)
 	}
 }
@@ -170,22 +185,22 @@ func (l *oneConn) Accept() (net.Conn, error) {
 func (*oneConn) Close() error   { return nil }
 func (*oneConn) Addr() net.Addr { return &net.TCPAddr{} }
 
-// TestEachPhaseOfReachIsMeasured over net/http and crypto/tls as they are, against known delays. The second request is warm.
-func TestEachPhaseOfReachIsMeasured(t *testing.T) {
+// TestEachPhaseOfProbeIsMeasured over net/http and crypto/tls as they are, against known delays. The second request is warm.
+func TestEachPhaseOfProbeIsMeasured(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewTLSServer(nil) // only for its certificate
 	certificate, pool := server.TLS.Certificates[0], poolOf(server.Certificate())
 	server.Close()
 	synctest.Test(t, func(t *testing.T) {
 		n := slowNetwork{dns: 37 * time.Millisecond, connect: 52 * time.Millisecond, tls: 81 * time.Millisecond, answer: 240 * time.Millisecond, certificate: certificate}
-		transport := newTransport(Config{RootCAs: pool, Timeout: 10 * time.Second}, &net.Dialer{})
+		transport := newTransport(Config{RootCAs: pool, Timeout: 10 * time.Second, MaxIdlePerHost: 1}, &net.Dialer{}, nil)
 		transport.DialContext = n.dial
 		defer transport.CloseIdleConnections()
 		c := newTestClient(t, Config{Transport: transport, Now: time.Now})
 		req := testRequest()
-		req.TokenEndpoint = "https://example.com/oauth/token"
+		req.Endpoint.URL = "https://example.com/oauth/token"
 		near := func(got, want time.Duration) bool { return (got - want).Abs() <= 10*time.Millisecond }
-		cold, err := c.Reach(t.Context(), req)
+		cold, err := c.Probe(t.Context(), req)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -193,7 +208,7 @@ func TestEachPhaseOfReachIsMeasured(t *testing.T) {
 		if l.Reused || !near(l.DNS, n.dns) || !near(l.Connect, n.connect) || !near(l.TLS, n.tls) || !near(l.FirstByte, n.answer) || !near(l.Total, n.dns+n.connect+n.tls+n.answer) {
 			t.Errorf("cold: %+v", l)
 		}
-		warm, err := c.Reach(t.Context(), req)
+		warm, err := c.Probe(t.Context(), req)
 		if err != nil {
 			t.Fatal(err)
 		}

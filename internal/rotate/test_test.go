@@ -6,12 +6,13 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
 	"github.com/chaveiro/chaveiro/internal/connection"
-	"github.com/chaveiro/chaveiro/internal/refresh"
 	"github.com/chaveiro/chaveiro/internal/rotate"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
@@ -20,8 +21,7 @@ import (
 func pending(t *testing.T, k kind, more map[string]any) (*harness, *awstest.Rotation) {
 	t.Helper()
 	h := newHarness(t, k)
-	_, err := h.aws.PutSecret(secretID, h.document("old", more))
-	h.must(err)
+	h.putDocument(h.document("old", more))
 	h.sweep()
 	h.stageNew("new")
 	r := h.start()
@@ -44,25 +44,25 @@ func meets(t *testing.T, f oauthtest.Fault, code rotate.Code, transient bool) *r
 		t.Errorf("it took %v", took)
 	}
 	if !transient {
-		h.wantLabels(map[string]string{refresh.StagePending: "", refresh.StageCurrent: before[refresh.StageCurrent]})
+		h.wantStages(map[string]string{store.StagePending: "", store.StageCurrent: before[store.StageCurrent]})
 		return e
 	}
-	h.wantLabels(before)
+	h.wantStages(before)
 	h.provider.ClearFaults()
 	r.Try(context.Background())
 	h.must(r.Err)
-	h.wantLabels(map[string]string{refresh.StageCurrent: r.Token})
+	h.wantStages(map[string]string{store.StageCurrent: r.Token})
 	return e
 }
 
-func trialCases() []numbered {
+func testCases() []numbered {
 	return []numbered{
 		{n: 33, says: "setSecret asks nobody, and does not let an empty version pass", run: func(t *testing.T) {
 			h := newHarness(t, kiwify(oauthtest.Settings{}))
 			h.stageNew("new")
 			r := h.start()
 			h.fails(r, rotate.SetSecret, rotate.CodePendingEmpty)
-			h.wantLabels(map[string]string{refresh.StagePending: r.Token})
+			h.wantStages(map[string]string{store.StagePending: r.Token})
 			h.steps(r, rotate.CreateSecret, rotate.SetSecret)
 			if h.provider.Total().TokenCalls != 0 {
 				t.Error("the provider was asked")
@@ -79,10 +79,10 @@ func trialCases() []numbered {
 				t.Error("no token was minted, or it shows")
 			}
 		}},
-		{n: 35, says: "a refused pair ends the rotation and is labelled, and is not asked for again", run: func(t *testing.T) {
+		{n: 35, says: "a refused pair ends the rotation and is marked, and is not asked for again", run: func(t *testing.T) {
 			h := newHarness(t, generic(oauthtest.Settings{}))
 			h.sweep()
-			old := h.label(refresh.StageCurrent)
+			old := h.holder(store.StageCurrent)
 			candidate := h.stage(pairOf("unknown"))
 			r := h.start()
 			h.steps(r, rotate.CreateSecret)
@@ -90,7 +90,7 @@ func trialCases() []numbered {
 			if e.Transient || e.CurrentOK != rotate.Yes || e.HTTPStatus != 401 || e.OAuthCode != oauth.CodeInvalidClient {
 				t.Errorf("%+v", e)
 			}
-			h.wantLabels(map[string]string{refresh.StageCurrent: old, refresh.StagePending: "", refresh.StagePrevious: "", refresh.StageCandidate: "", refresh.StageRejected: candidate})
+			h.wantStages(map[string]string{store.StageCurrent: old, store.StagePending: "", store.StagePrevious: "", store.StageCandidate: "", store.StageRejected: candidate})
 			asked := h.provider.Total().TokenCalls
 			h.fails(r, rotate.TestSecret, rotate.CodeVersionNotStaged)
 			if h.provider.Total().TokenCalls != asked {
@@ -129,12 +129,12 @@ func trialCases() []numbered {
 			inner := h.network
 			h.network = tripper(func(req *http.Request) (*http.Response, error) { hosts[req.URL.Host]++; return inner.RoundTrip(req) })
 			h.provider.InjectFor("client-new", oauthtest.Redirect("https://evil.example.com/"))
-			candidate := h.label(refresh.StageCandidate)
+			candidate := h.holder(store.StageCandidate)
 			h.fails(r, rotate.TestSecret, rotate.CodeRedirectRefused)
 			if len(hosts) != 1 {
 				t.Errorf("asked %v", hosts)
 			}
-			h.wantLabels(map[string]string{refresh.StageCandidate: candidate, refresh.StageRejected: ""})
+			h.wantStages(map[string]string{store.StageCandidate: candidate, store.StageRejected: ""})
 		}},
 		{n: 40, says: "a 2xx that holds no usable token does not pass", run: func(t *testing.T) {
 			h := http.Header{"Content-Type": {"application/json"}}
@@ -170,12 +170,12 @@ func trialCases() []numbered {
 			r, err := h.driver.Test(context.Background(), secretID)
 			h.must(err)
 			h.must(r.Err)
-			h.wantLabels(before)
+			h.wantStages(before)
 			if h.writes() != 0 {
 				t.Errorf("%d writes", h.writes())
 			}
 			token, rec := h.published()
-			if !h.provider.Validate(token) || rec.Credential != before[refresh.StageCurrent] {
+			if !h.provider.Validate(token) || rec.Credential != before[store.StageCurrent] {
 				t.Error("the test ended the published token, and its own is not published")
 			}
 			h.provider.Remove("client-old")
@@ -193,7 +193,7 @@ func trialCases() []numbered {
 			h, r := pending(t, kiwify(oauthtest.Settings{}), nil)
 			h.provider.Update("client-new", func(c *oauthtest.Client) { c.AccountID = "store-other" })
 			e := h.fails(r, rotate.TestSecret, rotate.CodeWrongAccount)
-			h.wantLabels(map[string]string{refresh.StagePending: "", refresh.StageRejected: ""})
+			h.wantStages(map[string]string{store.StagePending: "", store.StageRejected: ""})
 			if e.Transient {
 				t.Error("transient")
 			}
@@ -237,12 +237,12 @@ func trialCases() []numbered {
 			h.provider.Remove("client-old")
 			r := h.start()
 			h.steps(r, rotate.CreateSecret)
-			before := h.label(refresh.StageCurrent)
+			before := h.holder(store.StageCurrent)
 			e := h.fails(r, rotate.TestSecret, rotate.CodeRejected)
 			if e.CurrentOK != rotate.No || !e.Critical || !strings.Contains(e.Error(), "CRITICAL") || !strings.Contains(e.Error(), "until 2") {
 				t.Errorf("%v", e)
 			}
-			h.wantLabels(map[string]string{refresh.StageCurrent: before, refresh.StagePending: ""})
+			h.wantStages(map[string]string{store.StageCurrent: before, store.StagePending: ""})
 		}},
 		{n: 48, says: "with 3 s left nothing is begun", run: func(t *testing.T) {
 			h, r := pending(t, generic(oauthtest.Settings{}), nil)
@@ -268,50 +268,56 @@ type tripper func(*http.Request) (*http.Response, error)
 func (f tripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func TestANewPairWithFewerScopesDoesNotPass(t *testing.T) {
-	h, r := pending(t, kiwify(oauthtest.Settings{}), nil)
-	h.provider.Update("client-new", func(c *oauthtest.Client) { c.Scopes = []string{"stats"} })
-	e := h.fails(r, rotate.TestSecret, rotate.CodeScopeLost)
-	if !strings.Contains(e.Error(), "products") {
-		t.Error(e)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		h, r := pending(t, kiwify(oauthtest.Settings{}), nil)
+		h.provider.Update("client-new", func(c *oauthtest.Client) { c.Scopes = []string{"stats"} })
+		e := h.fails(r, rotate.TestSecret, rotate.CodeScopeLost)
+		if !strings.Contains(e.Error(), "products") {
+			t.Error(e)
+		}
+	})
 }
 
 func TestAPendingVersionWithAnotherConfigurationIsNeverTried(t *testing.T) {
-	h := newHarness(t, generic(oauthtest.Settings{}))
-	h.sweep()
-	r := h.start()
-	asked := h.provider.Total().TokenCalls
-	h.must(h.secrets.Put(t.Context(), rotate.Put{SecretID: secretID, VersionID: r.Token, Stages: []string{refresh.StagePending},
-		Value: oauth.NewSecret(h.document("old", map[string]any{"token_endpoint": "https://evil.example.com/token"}))}))
-	for _, s := range []rotate.Step{rotate.TestSecret} {
-		h.fails(r, s, rotate.CodePendingConflict)
-	}
-	if h.provider.Total().TokenCalls != asked {
-		t.Error("somebody was asked")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, generic(oauthtest.Settings{}))
+		h.sweep()
+		r := h.start()
+		asked := h.provider.Total().TokenCalls
+		h.must(h.secrets.Put(t.Context(), store.VersionWrite{SecretID: secretID, VersionID: r.Token, Stages: []string{store.StagePending},
+			Value: oauth.NewSecret(h.document("old", map[string]any{"token_endpoint": "https://evil.example.com/token"}))}))
+		for _, s := range []rotate.Step{rotate.TestSecret} {
+			h.fails(r, s, rotate.CodePendingConflict)
+		}
+		if h.provider.Total().TokenCalls != asked {
+			t.Error("somebody was asked")
+		}
+	})
 }
 
 // TestTheTokenOfATestIsNotThrownAwayWhereThatHurts: a new secret of the same client may end the published token with the first test.
 func TestTheTokenOfATestIsNotThrownAwayWhereThatHurts(t *testing.T) {
-	h := newHarness(t, generic(oauthtest.Settings{Evicts: true}))
-	h.sweep()
-	h.provider.Update("client-old", func(c *oauthtest.Client) { c.Secret = oauth.NewSecret("reset-secret-0123456789") })
-	h.stage(`{"client_id":"client-old","client_secret":"reset-secret-0123456789"}`)
-	r := h.start()
-	h.steps(r, rotate.CreateSecret, rotate.SetSecret, rotate.TestSecret)
-	token, rec := h.published()
-	if !h.provider.Validate(token) || rec.Credential != r.Token || rec.RenewAt.After(time.Now()) {
-		t.Errorf("the published token is dead, or stays: %+v", rec)
-	}
-	h.steps(r, rotate.FinishSecret)
-	if token, rec = h.published(); !h.provider.Validate(token) || rec.Credential != r.Token || rec.Stage != refresh.StageCurrent {
-		t.Errorf("%+v", rec)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, generic(oauthtest.Settings{Evicts: true}))
+		h.sweep()
+		h.provider.Update("client-old", func(c *oauthtest.Client) { c.Secret = oauth.NewSecret("reset-secret-0123456789") })
+		h.stage(`{"client_id":"client-old","client_secret":"reset-secret-0123456789"}`)
+		r := h.start()
+		h.steps(r, rotate.CreateSecret, rotate.SetSecret, rotate.TestSecret)
+		token, rec := h.published()
+		if !h.provider.Validate(token) || rec.Credential != r.Token || rec.RenewAt.After(time.Now()) {
+			t.Errorf("the published token is dead, or stays: %+v", rec)
+		}
+		h.steps(r, rotate.FinishSecret)
+		if token, rec = h.published(); !h.provider.Validate(token) || rec.Credential != r.Token || rec.Stage != store.StageCurrent {
+			t.Errorf("%+v", rec)
+		}
+	})
 }
 
 func TestNewTellsEveryFault(t *testing.T) {
 	_, err := rotate.New(rotate.Config{Margin: -1})
-	if err == nil || strings.Count(err.Error(), "\n") != 6 {
+	if err == nil || strings.Count(err.Error(), "\n") != 8 {
 		t.Errorf("%v", err)
 	}
 	if _, err := connection.Parse(shop, oauth.NewSecret(`{"provider":"nobody"}`), catalogue(), connection.Options{}); err == nil {
