@@ -30,7 +30,8 @@ func FuzzCall(f *testing.F) {
 	for body, op := range map[string]string{
 		`{"TableName":"StateTable","Key":{"connection":{"S":"a"}},"UpdateExpression":"SET #a.b = n + :v, c = :m REMOVE d",` +
 			`"ConditionExpression":"(NOT attribute_type(n, :t) OR n < :v) AND attribute_not_exists(x)",` +
-			`"ExpressionAttributeNames":{"#a":"m"},"ExpressionAttributeValues":{":v":{"N":"1e2"},":m":{"M":{"l":{"L":[{"NULL":true},{"BS":["AA=="]}]}}},":t":{"S":"N"}}}`: "UpdateItem",
+			`"ExpressionAttributeNames":{"#a":"m"},"ExpressionAttributeValues":{` +
+			`":v":{"N":"1e2"},":m":{"M":{"l":{"L":[{"NULL":true},{"BS":["AA=="]}]}}},":t":{"S":"N"}}}`: "UpdateItem",
 		`{"RequestItems":{"StateTable":{"Keys":[{"connection":{"S":"a"}},{"connection":{"S":"b"}}],"ConsistentRead":true}}}`: "BatchGetItem",
 		`{"TableName":"StateTable","Limit":1,"Segment":0,"TotalSegments":2,"ExclusiveStartKey":{"connection":{"S":"a"}}}`:    "Scan",
 	} {

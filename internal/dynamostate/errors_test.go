@@ -35,7 +35,8 @@ func TestErrorsNameTheCallTheTableAndTheConnection(t *testing.T) {
 		"no permission":           {awstest.AccessDenied, awstest.StateTable, store.ErrAccessDenied, []string{"AccessDeniedException", "allow this call"}},
 		"broken":                  {awstest.InternalError, awstest.StateTable, store.ErrUnavailable, []string{"InternalServerError"}},
 		"a connection that broke": {awstest.ConnectionReset, awstest.StateTable, store.ErrUnavailable, []string{"no connection"}},
-		"no such table":           {0, "Another", store.ErrNotFound, []string{"ResourceNotFoundException", "does not exist in this account and region; set STATE_TABLE"}},
+		"no such table": {0, "Another", store.ErrNotFound,
+			[]string{"ResourceNotFoundException", "does not exist in this account and region; set STATE_TABLE"}},
 	} {
 		for method, call := range calls() {
 			t.Run(sentence+": "+method, func(t *testing.T) {
