@@ -38,6 +38,9 @@ var errNoTurn = errors.New("no turn to write before the deadline")
 
 // NewPacer returns a pacer for at most the given number of writes a second, which must be above 0.
 func NewPacer(perSecond float64, now func() time.Time) *Pacer {
+	if now == nil {
+		now = time.Now
+	}
 	return &Pacer{now: now, turn: make(chan struct{}, 1), max: perSecond, rate: perSecond}
 }
 
