@@ -67,6 +67,9 @@ func (s *stack) start(id, bootstrap string, world *awstest.World, more map[strin
 			env[variable] = server.URL
 		}
 	}
+	if env["STATE_TABLE"] != "" {
+		env["STATE_TABLE"] = "StateTable" // the one that awstest has
+	}
 	maps.Copy(env, more)
 	f, err := lambdatest.Start(s.t.Context(), lambdatest.Config{
 		Bootstrap: bootstrap, Env: env, Name: text(function["FunctionName"]), Timeout: s.seconds(function["Timeout"]),
