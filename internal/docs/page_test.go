@@ -8,7 +8,6 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -70,16 +69,6 @@ func readPage(t *testing.T, name string) page {
 		t.Errorf("%s: a fenced block is not closed", name)
 	}
 	return p
-}
-
-// section returns the part of a page with the title.
-func (p page) section(t *testing.T, title string) section {
-	t.Helper()
-	i := slices.IndexFunc(p.sections, func(s section) bool { return s.title == title })
-	if i < 0 {
-		t.Fatalf("%s has no section %q", p.path, title)
-	}
-	return p.sections[i]
 }
 
 // anchors are the names under which a page's headings can be linked to, as GitHub makes them.
