@@ -128,6 +128,7 @@ func TestLinesOfEveryScenario(t *testing.T) {
 	if len(files) < 30 || len(outages) < 15 {
 		t.Fatalf("%d scenarios and %d outages", len(files), len(outages))
 	}
+	reported := map[string]bool{} // a fault is reported for the first line that has it
 	for _, file := range slices.Concat(files, outages) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			data, err := os.ReadFile(file)
@@ -146,7 +147,8 @@ func TestLinesOfEveryScenario(t *testing.T) {
 						run.Done(in.Result, in.Err)
 					}
 					for line := range bytes.Lines(out.Bytes()) {
-						if err := checkLine(tables[function], line); err != nil {
+						if err := checkLine(tables[function], line); err != nil && !reported[err.Error()] {
+							reported[err.Error()] = true
 							t.Errorf("%s: %v: %s", function, err, line)
 						}
 					}
@@ -170,16 +172,16 @@ func checkLine(rows map[string]described, line []byte) error {
 	}
 	for _, field := range slices.Concat(row.always, inEveryLine) {
 		if isMetrics := field == "requestId" && event == "metrics"; fields[field] == nil && !isMetrics {
-			return fmt.Errorf("the field %s is missing", field)
+			return fmt.Errorf("%s: the field %s is missing", event, field)
 		}
 	}
 	for field := range fields {
 		if !slices.Contains(slices.Concat(row.always, row.sometimes, inEveryLine), field) {
-			return fmt.Errorf("the field %s is not described", field)
+			return fmt.Errorf("%s: the field %s is not described", event, field)
 		}
 	}
 	if level := strings.Trim(string(fields["level"]), `"`); !slices.Contains(row.levels, level) {
-		return fmt.Errorf("the level %s is not described", level)
+		return fmt.Errorf("%s: the level %s is not described", event, level)
 	}
 	return nil
 }
