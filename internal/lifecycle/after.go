@@ -78,6 +78,7 @@ func AfterFailure(now time.Time, s State, at Attempted, c *Cause, p Policy) Stat
 	switch {
 	case wasSuspended && c.Temporary():
 		f = *was
+		f.LastAt = now.UTC().Truncate(time.Second) // the trial of this interval was made
 	case was != nil && was.Class == f.Class:
 		f.FirstAt, f.Attempts = was.FirstAt, was.Attempts+1
 		if wasSuspended {

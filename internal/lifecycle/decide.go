@@ -179,7 +179,8 @@ func wanted(now time.Time, v view, ov Override) Decision {
 	case ov.RejectedVersion != 0:
 		return rejected(now, v, ov.RejectedVersion)
 	case t == nil:
-		return Decision{Action: Renew, Reason: ChangedByOther, Text: fmt.Sprintf("changed_by_other: version %d exists without a state", v.Parameter.Version)}
+		return Decision{Action: Renew, Reason: ChangedByOther,
+			Text: fmt.Sprintf("changed_by_other: version %d exists without a state", v.Parameter.Version)}
 	case v.Parameter != nil && v.Parameter.Version != t.Version:
 		return Decision{Action: Renew, Reason: ChangedByOther,
 			Text: fmt.Sprintf("changed_by_other: the parameter has version %d, this program wrote %d", v.Parameter.Version, t.Version)}
@@ -276,10 +277,12 @@ func suspended(now time.Time, v view, p Policy, ov Override, want Decision) Deci
 	interval := p.TrialEvery(v.Lifetime())
 	standby := v.Failure.Class == Credentials && v.renewalDue(now)
 	next := p.NextTrial(now, v.Failure.FirstAt, interval)
+	start, last := now.Add(p.Tolerance()), v.Failure.LastAt.Add(p.Tolerance())
+	due := p.TrialDue(start, v.Failure.FirstAt, interval) && !trialMade(start, v.Failure.FirstAt, last, interval)
 	switch {
 	case ov.Force:
 		return Decision{Action: Renew, Reason: Forced, UseStandby: standby}
-	case now.Before(v.Failure.FirstAt), p.TrialDue(now.Add(p.Tolerance()), v.Failure.FirstAt, interval):
+	case now.Before(v.Failure.FirstAt), due:
 		return Decision{Action: Trial, Reason: want.Reason, Text: string(want.Reason) + " (trial of a suspended connection)", UseStandby: standby}
 	case standby && v.Token != nil && now.Sub(v.Token.RenewAt) < p.Period+p.Period/2: // the first sweep in which it is due
 		return Decision{Action: Standby, Reason: want.Reason, Text: string(want.Reason) + " (with a standby, AWSCURRENT is suspended)", UseStandby: true}
@@ -287,6 +290,13 @@ func suspended(now time.Time, v view, p Policy, ov Override, want Decision) Deci
 		return Decision{Action: Wait, Reason: Suspended, NotBefore: next,
 			Text: fmt.Sprintf("suspended until AWSCURRENT changes; next trial %s", stamp(next))}
 	}
+}
+
+// trialMade reports whether the last attempt was made since the interval that holds start began, also by a run that began later. Intervals count
+// from first. So readers that report a rejected token make no further trial. A last attempt further ahead than an interval is ignored.
+func trialMade(start, first, last time.Time, interval time.Duration) bool {
+	began := start.Add(-(start.Sub(first) % interval))
+	return !last.Before(began) && last.Before(start.Add(interval))
 }
 
 // listingLag is how long a listing of secrets may show an older state, with a reserve: Secrets Manager names five minutes.
