@@ -177,7 +177,10 @@ func reused(now time.Time, s State, d Decision, a Admission, p Policy) Admission
 	published := s.Token
 	a.Reused, a.Told = true, s.Told
 	t := &a.Token
-	t.IssuedAt, t.Version = published.IssuedAt, published.Version
+	t.Version = published.Version
+	if published.IssuedAt.Before(t.IssuedAt) { // not one from the future, by a wrong clock: the token would stay due
+		t.IssuedAt = published.IssuedAt
+	}
 	if published.ExpiresAt.Sub(t.ExpiresAt).Abs() <= sameExpiry {
 		t.ExpiresAt = published.ExpiresAt
 	}
