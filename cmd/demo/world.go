@@ -147,7 +147,7 @@ func (w *world) letTimePass(d time.Duration, connections ...string) error {
 }
 
 // endLease moves the end of a connection's lease into the past, as if the deadline of the invocation that holds it had passed.
-func (w *world) endLease(connection string) error {
+func (w *world) endLease(connection string, now time.Time) error {
 	item, ok := w.aws.Item(connection)
 	if !ok || item["lease"] == nil {
 		return fmt.Errorf("%s has no lease", connection)
@@ -158,7 +158,7 @@ func (w *world) endLease(connection string) error {
 	if err := json.Unmarshal(item["lease"], &lease); err != nil {
 		return fmt.Errorf("read the lease of %s: %w", connection, err)
 	}
-	lease.M["until"] = map[string]string{"N": strconv.FormatInt(time.Now().Add(-time.Second).Unix(), 10)}
+	lease.M["until"] = map[string]string{"N": strconv.FormatInt(now.Add(-time.Second).Unix(), 10)}
 	changed, err := json.Marshal(lease)
 	if err != nil {
 		return err

@@ -24,7 +24,7 @@ func TestTablesListWhatThereIs(t *testing.T) {
 		"outputs":    {readmes, "| `RefresherName` |", "template.yaml", "Outputs:", `(?m)^  ([A-Za-z]+):$`},
 		"alarms":     {alarms, "<!-- begin: alarms checked", "template.yaml", "", `(?m)^  ([A-Za-z]+):\n    Type: AWS::CloudWatch::Alarm$`},
 		"queries":    {alarms, "<!-- begin: queries checked", "template.yaml", "", `(?m)^      Name: !Sub '\$\{AWS::StackName\}/([a-z-]+)'$`},
-		"codes":      {rotations, "<!-- begin: codes checked", "internal/rotate/fault.go", "", `(?m)^\tCode\w+ +Code = "(ERR_[A-Z_]+)"`},
+		"codes":      {rotations, "<!-- begin: codes checked", "internal/rotate/error.go", "", `(?m)^\tCode\w+ +Code = "(ERR_[A-Z_]+)"`},
 	} {
 		var want []string
 		for _, m := range regexp.MustCompile(l.name).FindAllStringSubmatch(part(t, l), -1) {
