@@ -11,17 +11,13 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/chaveiro/chaveiro/internal/refresh"
-	"github.com/chaveiro/chaveiro/internal/ssmstore"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
@@ -114,15 +110,8 @@ func dueAfter(p *oauthtest.Provider) time.Duration {
 	return 36 * time.Hour
 }
 
-// memorySize of the function in MB, the default of the template.
-const memorySize = 256
-
-// asOnLambda sets for this process what template.yaml sets for the functions by GOGC, GOMAXPROCS and GOMEMLIMIT.
-func asOnLambda() {
-	debug.SetGCPercent(400)
-	debug.SetMemoryLimit(memorySize * 1_000_000)
-	runtime.GOMAXPROCS(1)
-}
+// period of the refresher's schedule, its default.
+const period = 5 * time.Minute
 
 // unpaced lets the pacer of the writes stand back: at a place each nanosecond nobody waits for one.
 func unpaced(c *refresh.Config) { c.MaxWritesPerSecond = 1e9 }
@@ -130,7 +119,6 @@ func unpaced(c *refresh.Config) { c.MaxWritesPerSecond = 1e9 }
 // refresherPasses sweeps, with all tokens due each time, over real connections to the addresses in the environment. Log lines and metrics
 // go to a file that keeps nothing.
 func refresherPasses(ctx context.Context, t task) (samples, error) {
-	asOnLambda()
 	config, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
 		return nil, err
@@ -140,9 +128,7 @@ func refresherPasses(ctx context.Context, t task) (samples, error) {
 		return nil, err
 	}
 	defer func() { _ = logs.Close() }()
-	r, err := newRefresher(wiring{
-		secrets: secretsmanager.NewFromConfig(config), parameters: ssmstore.NewClient(config, workers), logs: logs, change: unpaced,
-	})
+	r, err := newRefresher(wiring{aws: config, logs: logs, change: unpaced})
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +143,6 @@ func refresherPasses(ctx context.Context, t task) (samples, error) {
 // tapePasses sweeps in process. The second sweep, in which all tokens are due for the first time, is recorded; those that are measured ask
 // the same and get the same answers.
 func tapePasses(ctx context.Context, t task, profile func(oauthtest.Options) *oauthtest.Provider) (samples, error) {
-	asOnLambda()
 	r := new(refresher)
 	// The provider goes by the same clock: else its tokens would seem to have lived for half a day when they come.
 	s, err := newStage(profile(oauthtest.Options{Now: r.now}), t.tokens, "")
@@ -172,16 +157,15 @@ func tapePasses(ctx context.Context, t task, profile func(oauthtest.Options) *oa
 		return nil, err
 	}
 	defer func() { _ = logs.Close() }()
-	err = r.wire(wiring{
-		secrets: secretsmanager.NewFromConfig(config), parameters: ssmstore.NewClient(config, workers), network: endpoints, logs: logs, change: unpaced,
-	})
-	if err != nil {
+	if err := r.open(wiring{aws: config, network: endpoints, logs: logs, change: unpaced}); err != nil {
 		return nil, err
 	}
 	if err := r.sweepAll(ctx, t.tokens); err != nil {
 		return nil, err
 	}
+	// From the beginning of a period on: the clock picks the parameters that a sweep compares, so that all sweeps of one period read the same.
 	r.ahead = dueAfter(s.provider)
+	r.ahead += r.now().Truncate(period).Add(period).Sub(r.now())
 	if err := r.sweepAll(ctx, t.tokens); err != nil {
 		return nil, err
 	}

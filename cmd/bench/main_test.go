@@ -226,16 +226,19 @@ func TestTheTapeAnswersWithoutTheFake(t *testing.T) {
 	}
 }
 
-func TestAWriteIsKnownByItsName(t *testing.T) {
-	for name, c := range map[string]struct{ body, want string }{
-		"as the SDK writes it":             {`{"Description":"{\"v\":1}","Name":"/oauth/a/access_token","Value":"x"}`, "/oauth/a/access_token"},
-		"a name inside of another value":   {`{"Description":"{\"Name\":\"wrong\"}","Name":"/oauth/b/access_token"}`, "/oauth/b/access_token"},
-		"no name":                          {`{"Value":"x"}`, ""},
-		"a name that is not the parameter": {`{"KeyName":"k"}`, ""},
+func TestAWriteIsKnownByItsNameOrKey(t *testing.T) {
+	const put, update = "AmazonSSM.PutParameter", "DynamoDB_20120810.UpdateItem"
+	for name, c := range map[string]struct{ target, body, want string }{
+		"as the SDK writes it":             {put, `{"Description":"{\"v\":1}","Name":"/oauth/a/access_token","Value":"x"}`, "|/oauth/a/access_token"},
+		"a name inside of another value":   {put, `{"Description":"{\"Name\":\"wrong\"}","Name":"/oauth/b/access_token"}`, "|/oauth/b/access_token"},
+		"no name":                          {put, `{"Value":"x"}`, "|"},
+		"a name that is not the parameter": {put, `{"KeyName":"k"}`, "|"},
+		"an item, whatever its values are": {update, `{"ExpressionAttributeValues":{":now":{"S":"9"}},"Key":{"connection":{"S":"a/b"}},"UpdateExpression":"SET #x = :x"}`, "|a/b|SET #x = :x"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := nameIn([]byte(c.body)); got != c.want {
-				t.Errorf("%q, want %q", got, c.want)
+			r := &http.Request{Header: http.Header{targetHeader: {c.target}}}
+			if got := keyOf(r, []byte(c.body)); got != c.target+c.want {
+				t.Errorf("%q, want %q", got, c.target+c.want)
 			}
 		})
 	}

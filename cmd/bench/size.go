@@ -18,8 +18,8 @@ var packScript []byte
 // The limits of what is deployed, in MB of 1,000,000 bytes.
 const (
 	megabyte  = 1e6
-	maxBinary = 13
-	maxZip    = 4.5
+	maxBinary = 16
+	maxZip    = 6
 )
 
 // measureSize builds what is deployed (make build) for both architectures that Lambda has, and packs it as `sam deploy` does: one file,

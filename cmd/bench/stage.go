@@ -7,7 +7,7 @@ import (
 	"net/http"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
-	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
@@ -100,7 +100,7 @@ func (s *stage) tokenWrites() int {
 }
 
 func tokenName(connection string) string {
-	return parameterPrefix + "/" + connection + "/" + string(refresh.KindToken)
+	return parameterPrefix + "/" + connection + "/" + string(store.KindToken)
 }
 
 // served stage: the account and the provider on loopback ports.
@@ -136,7 +136,8 @@ func openOnLoopback(tenants int) (*openStage, error) {
 
 // environment of a program that works on the stage.
 func (s *openStage) environment() []string {
-	return append(functionEnvironment(), "AWS_ENDPOINT_URL_SSM="+s.awsURL, "AWS_ENDPOINT_URL_SECRETS_MANAGER="+s.awsURL)
+	return append(functionEnvironment(),
+		"AWS_ENDPOINT_URL_SSM="+s.awsURL, "AWS_ENDPOINT_URL_SECRETS_MANAGER="+s.awsURL, "AWS_ENDPOINT_URL_DYNAMODB="+s.awsURL)
 }
 
 // network is the provider in process, under its own hosts.
