@@ -26,7 +26,7 @@ import (
 )
 
 // bare is the floor under a renewal: the same calls with the same clients, and nothing around them. It decides nothing, checks nothing,
-// records nothing but the token's times, and lists nothing: it is told what is due.
+// records nothing but the token's times, and lists nothing: it gets the names of what is due.
 type bare struct {
 	secrets    *secretsmanager.Client
 	parameters *ssm.Client
@@ -75,22 +75,20 @@ func (b *bare) renew(ctx context.Context, d document) error {
 	return b.commit(ctx, d.name, expiry, version)
 }
 
-// claim takes the lease of a connection that nobody has.
+// claim takes the lease of a connection that nobody renews.
 func (b *bare) claim(ctx context.Context, connection string) error {
 	if b.states == nil {
 		return nil
 	}
-	now := time.Now
-	at := now()
 	_, err := b.states.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: aws.String(awstest.StateTable), Key: itemOf(connection), ReturnValues: dynamotypes.ReturnValueAllNew,
 		ConditionExpression:      aws.String("attribute_not_exists(#lease) OR #lease.#until < :now"),
 		UpdateExpression:         aws.String("SET #lease = :lease"),
 		ExpressionAttributeNames: map[string]string{"#lease": "lease", "#until": "until"},
 		ExpressionAttributeValues: map[string]dynamotypes.AttributeValue{
-			":now": epoch(at),
+			":now": epoch(b.time()),
 			":lease": &dynamotypes.AttributeValueMemberM{Value: map[string]dynamotypes.AttributeValue{
-				"owner": &dynamotypes.AttributeValueMemberS{Value: requestID}, "until": epoch(at.Add(lambdaTimeout)),
+				"owner": &dynamotypes.AttributeValueMemberS{Value: requestID}, "until": epoch(b.time().Add(lambdaTimeout)),
 			}},
 		},
 	})
@@ -114,6 +112,12 @@ func (b *bare) commit(ctx context.Context, connection string, expiry time.Time, 
 		},
 	})
 	return err
+}
+
+// time is the clock of this machine.
+func (*bare) time() time.Time {
+	now := time.Now
+	return now()
 }
 
 func itemOf(connection string) map[string]dynamotypes.AttributeValue {

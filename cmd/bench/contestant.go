@@ -21,7 +21,7 @@ import (
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
-// contestantCommand makes this program a contestant: a child process that does one thing again and again and tells what CPU each pass
+// contestantCommand makes this program a contestant: a child process that does one thing again and again and reports what CPU each pass
 // took, so that nothing of the driver and of the servers is counted.
 const contestantCommand = "contestant"
 
@@ -193,18 +193,18 @@ func contest(ctx context.Context, argv, env []string, t task) (samples, error) {
 	return readTally(out.Bytes(), t)
 }
 
-// readTally reads what a contestant printed, and refuses what does not speak of the task.
+// readTally reads what a contestant printed. What does not match the task is an error.
 func readTally(text []byte, t task) (samples, error) {
 	var got tally
 	if err := json.Unmarshal(text, &got); err != nil {
 		return nil, fmt.Errorf("read a contestant's tally: %w", err)
 	}
 	if got.Tokens != t.tokens || len(got.PerToken) != t.passes {
-		return nil, fmt.Errorf("a contestant tells of %d passes over %d tokens, asked were %d over %d", len(got.PerToken), got.Tokens, t.passes, t.tokens)
+		return nil, fmt.Errorf("a contestant reports %d passes over %d tokens; expected are %d over %d", len(got.PerToken), got.Tokens, t.passes, t.tokens)
 	}
 	for _, v := range got.PerToken {
 		if !(v > 0) {
-			return nil, fmt.Errorf("a contestant tells of a pass that took %v µs of CPU for each token", v)
+			return nil, fmt.Errorf("a contestant reports a pass that took %v µs of CPU for each token", v)
 		}
 	}
 	return got.PerToken, nil

@@ -32,7 +32,7 @@ func TestTheExitStatusIsThatOfTheWorstRow(t *testing.T) {
 		"one is missed":                   {[]measurement{part("a", nil, kept, missed), part("b", nil, kept)}, exitOver, "1 of the limits are missed"},
 		"a part fails":                    {[]measurement{part("a", errors.New("no such program")), part("b", nil, kept)}, exitOver, "a was not measured: no such program"},
 		"a part fails with rows":          {[]measurement{part("a", errors.New("cut off"), kept)}, exitOver, "a was not measured: cut off"},
-		"a part tells nothing":            {[]measurement{part("a", nil)}, exitOver, "a was not measured: measured nothing"},
+		"a part reports nothing":          {[]measurement{part("a", nil)}, exitOver, "a was not measured: measured nothing"},
 		"the others are printed all same": {[]measurement{part("a", errors.New("x")), part("b", nil, kept)}, exitOver, "kept"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -75,7 +75,7 @@ func TestPartsAreChosenByName(t *testing.T) {
 	}
 }
 
-func TestATallyThatDoesNotSpeakOfTheTaskIsRefused(t *testing.T) {
+func TestATallyThatDoesNotMatchTheTaskIsRefused(t *testing.T) {
 	asked := task{tokens: 100, passes: 2}
 	for name, c := range map[string]struct {
 		text string
@@ -122,9 +122,9 @@ func TestThePeakOfMemoryIsReadFromTheStatus(t *testing.T) {
 		text string
 		want float64
 	}{
-		"as Linux tells it": {"Name:\tbootstrap\nVmPeak:\t 1236452 kB\nVmHWM:\t   12500 kB\nVmRSS:\t   12000 kB\n", 12.8},
-		"not told":          {"Name:\tbootstrap\n", 0},
-		"not a number":      {"VmHWM:\tmany kB\n", 0},
+		"as Linux reports it": {"Name:\tbootstrap\nVmPeak:\t 1236452 kB\nVmHWM:\t   12500 kB\nVmRSS:\t   12000 kB\n", 12.8},
+		"not reported":        {"Name:\tbootstrap\n", 0},
+		"not a number":        {"VmHWM:\tmany kB\n", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := peakOf(c.text); got != c.want {
@@ -134,7 +134,7 @@ func TestThePeakOfMemoryIsReadFromTheStatus(t *testing.T) {
 	}
 }
 
-func TestWhatGoTestTellsBecomesRows(t *testing.T) {
+func TestWhatGoTestReportsBecomesRows(t *testing.T) {
 	const good = `{"Action":"run","Test":"TestVirtualA"}
 {"Action":"attr","Test":"TestVirtualA","Key":"row","Value":"{\"measure\":\"a\",\"value\":1,\"limit\":{\"most\":2}}"}
 {"Action":"attr","Test":"TestVirtualA","Key":"colour","Value":"blue"}
@@ -157,7 +157,7 @@ func TestWhatGoTestTellsBecomesRows(t *testing.T) {
 	}{
 		"a test that passes":                       {good, "a ok", ""},
 		"a limit that is missed":                   {good + over, "a ok, b OVER", ""},
-		"a test that tells nothing":                {silent, "TestVirtualC OVER", "panic: at the disco"},
+		"a test that reports nothing":              {silent, "TestVirtualC OVER", "panic: at the disco"},
 		"one that fails for another reason":        {broken, "a ok, TestVirtualD OVER", "the test failed"},
 		"no tests at all: an error of the measure": {"", "", ""},
 	} {
@@ -180,17 +180,17 @@ func TestWhatGoTestTellsBecomesRows(t *testing.T) {
 	}
 }
 
-func TestAMeasurementThatNoTestTellsIsAFault(t *testing.T) {
+func TestAMeasurementThatNoTestReportsIsAFault(t *testing.T) {
 	var rows []row
 	for _, name := range virtualMeasures() {
 		rows = append(rows, row{Measure: name, Limit: &limit{}})
 	}
 	if found := missing(rows); len(found) != 0 {
-		t.Errorf("all were told, but missing: %v", found)
+		t.Errorf("all were reported, but missing: %v", found)
 	}
 	unlimited := append([]row{{Measure: rows[0].Measure}}, rows[2:]...)
 	if found := missing(unlimited); len(found) != 2 || found[0].verdict() != verdictOver || found[1].Measure != rows[1].Measure {
-		t.Errorf("one without its limit and one that was not told: %v", found)
+		t.Errorf("one without its limit and one that was not reported: %v", found)
 	}
 }
 

@@ -112,7 +112,7 @@ func TestVirtualHealth(t *testing.T) {
 	if testing.Short() {
 		connections = 1000 // the limit goes with the number
 	}
-	var calls, decrypted, read, size, asked, minted int
+	var calls, decrypted, read, size, requests, issued int
 	var took time.Duration
 	synctest.Test(t, func(t *testing.T) {
 		s := mustStage(t, oauthtest.Hotmart(oauthtest.Options{}), connections)
@@ -136,11 +136,11 @@ func TestVirtualHealth(t *testing.T) {
 		}
 		calls, decrypted = s.calls(), s.aws.Decrypted()
 		read = s.aws.Count(awstest.GetSecretValue).Calls + s.aws.Count(awstest.BatchGetSecretValue).Calls
-		asked, minted = s.provider.Total().TokenCalls, s.provider.Total().Minted
+		requests, issued = s.provider.Total().TokenCalls, s.provider.Total().Minted
 		size = len(asJSON(t, report))
 	})
-	if asked != 1 || minted != 0 {
-		t.Errorf("the provider was asked %d times and minted %d tokens", asked, minted)
+	if requests != 1 || issued != 0 {
+		t.Errorf("the provider got %d requests and issued %d tokens", requests, issued)
 	}
 	pages := float64(readPages(connections))
 	under := &floor{pages, "pages of secrets and state"}
