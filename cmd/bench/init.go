@@ -109,7 +109,9 @@ func initRows(field []starter) []row {
 		Limit: &limit{Most: maxMemory},
 	})
 	for _, s := range field[2:] {
-		rows = append(rows, row{Measure: "  beside it: " + s.name, Value: s.memory.median(), Unit: "MB", Spread: s.memory.spread(), Floor: under(least.memory)})
+		rows = append(rows, row{
+			Measure: "  beside it: " + s.name, Value: s.memory.median(), Unit: "MB", Spread: s.memory.spread(), Floor: under(least.memory),
+		})
 	}
 	return rows
 }

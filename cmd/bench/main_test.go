@@ -30,7 +30,7 @@ func TestTheExitStatusIsThatOfTheWorstRow(t *testing.T) {
 	}{
 		"every limit is kept":             {[]measurement{part("a", nil, kept, beside)}, exitOK, "every limit is kept"},
 		"one is missed":                   {[]measurement{part("a", nil, kept, missed), part("b", nil, kept)}, exitOver, "1 of the limits are missed"},
-		"a part fails":                    {[]measurement{part("a", errors.New("no such program")), part("b", nil, kept)}, exitOver, "a was not measured: no such program"},
+		"a part fails":                    {[]measurement{part("a", errors.New("no program")), part("b", nil, kept)}, exitOver, "a was not measured: no program"},
 		"a part fails with rows":          {[]measurement{part("a", errors.New("cut off"), kept)}, exitOver, "a was not measured: cut off"},
 		"a part reports nothing":          {[]measurement{part("a", nil)}, exitOver, "a was not measured: measured nothing"},
 		"the others are printed all same": {[]measurement{part("a", errors.New("x")), part("b", nil, kept)}, exitOver, "kept"},
@@ -228,12 +228,13 @@ func TestTheTapeAnswersWithoutTheFake(t *testing.T) {
 
 func TestAWriteIsKnownByItsNameOrKey(t *testing.T) {
 	const put, update = "AmazonSSM.PutParameter", "DynamoDB_20120810.UpdateItem"
+	const item = `{"ExpressionAttributeValues":{":now":{"S":"9"}},"Key":{"connection":{"S":"a/b"}},"UpdateExpression":"SET #x = :x"}`
 	for name, c := range map[string]struct{ target, body, want string }{
 		"as the SDK writes it":             {put, `{"Description":"{\"v\":1}","Name":"/oauth/a/access_token","Value":"x"}`, "|/oauth/a/access_token"},
 		"a name inside of another value":   {put, `{"Description":"{\"Name\":\"wrong\"}","Name":"/oauth/b/access_token"}`, "|/oauth/b/access_token"},
 		"no name":                          {put, `{"Value":"x"}`, "|"},
 		"a name that is not the parameter": {put, `{"KeyName":"k"}`, "|"},
-		"an item, whatever its values are": {update, `{"ExpressionAttributeValues":{":now":{"S":"9"}},"Key":{"connection":{"S":"a/b"}},"UpdateExpression":"SET #x = :x"}`, "|a/b|SET #x = :x"},
+		"an item, whatever its values are": {update, item, "|a/b|SET #x = :x"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &http.Request{Header: http.Header{targetHeader: {c.target}}}
@@ -308,7 +309,8 @@ func TestAStepIsComparedWithTheTemplate(t *testing.T) {
 		"a little more":                {101, 1200, verdictOver},
 		"a template that took no time": {100, 0, verdictOver},
 	} {
-		rows := rotationRows("here", []rival{{spent: samples{c.ours}}, {name: "template", spent: samples{c.template}}, {name: "other", spent: samples{1}}}, true)
+		field := []rival{{spent: samples{c.ours}}, {name: "template", spent: samples{c.template}}, {name: "other", spent: samples{1}}}
+		rows := rotationRows("here", field, true)
 		if len(rows) != 2 || rows[0].verdict() != c.verdict || rows[1].verdict() != verdictNone {
 			t.Errorf("%s: %+v", name, rows)
 		}

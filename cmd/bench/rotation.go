@@ -47,14 +47,16 @@ func measureRotation(ctx context.Context, b *bench) ([]row, error) {
 	}
 	b.say("measuring CPU of a rotation's steps")
 	t, fewer := task{tokens: 80 * stepsOf, passes: 3}, task{tokens: 10 * stepsOf, passes: 1}
-	wire, tape := []rival{{name: "rotator", argv: t.argv(self, "rotator"), task: t, every: 1}}, []rival{{name: "rotator", argv: t.argv(self, "in-process/rotator"), task: t, every: 1}}
+	wire := []rival{{name: "rotator", argv: t.argv(self, "rotator"), task: t, every: 1}}
+	tape := []rival{{name: "rotator", argv: t.argv(self, "in-process/rotator"), task: t, every: 1}}
 	if b.python != "" {
 		script, err := b.script("rotate.py", rotateScript)
 		if err != nil {
 			return nil, err
 		}
 		python := func(name, client, answers string) rival {
-			return rival{name: name, argv: []string{b.python, script, strconv.Itoa(fewer.tokens), strconv.Itoa(fewer.passes), client, answers}, task: fewer, every: 2}
+			argv := []string{b.python, script, strconv.Itoa(fewer.tokens), strconv.Itoa(fewer.passes), client, answers}
+			return rival{name: name, argv: argv, task: fewer, every: 2}
 		}
 		const template, once = "AWS's template in Python", "the same with one client for all steps"
 		wire = append(wire, python(template, "each", "wire"), python(once, "once", "wire"))

@@ -47,7 +47,9 @@ func addTenants(aws *awstest.World, provider *oauthtest.Provider, prefix string,
 
 // addTenant is addTenants for one tenant, by its number.
 func addTenant(aws *awstest.World, provider *oauthtest.Provider, prefix string, i int, tokenEndpoint string) error {
-	client := oauthtest.Client{ID: fmt.Sprintf("client-%05d", i), Secret: oauth.NewSecret(fmt.Sprintf("secret-%05d", i)), AccountID: fmt.Sprintf("store-%05d", i)}
+	client := oauthtest.Client{
+		ID: fmt.Sprintf("client-%05d", i), Secret: oauth.NewSecret(fmt.Sprintf("secret-%05d", i)), AccountID: fmt.Sprintf("store-%05d", i),
+	}
 	provider.Add(client)
 	document := map[string]string{"provider": provider.Name(), "client_id": client.ID, "client_secret": client.Secret.Reveal()}
 	if tokenEndpoint != "" {

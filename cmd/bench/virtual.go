@@ -37,7 +37,8 @@ func measureVirtual(ctx context.Context, b *bench) ([]row, error) {
 func virtualMeasures() []string {
 	return []string{
 		"300 tokens at 10 writes a second", "300 tokens, others use 30% of the writes", "1,000 tokens at 200 ms each",
-		"idle sweep of 10000 connections", "health of 10000 connections", "health with the longest names and words", "health while one of ten endpoints hangs",
+		"idle sweep of 10000 connections", "health of 10000 connections", "health with the longest names and words",
+		"health while one of ten endpoints hangs",
 		"one of ten providers hangs: the others, against nine",
 	}
 }

@@ -184,11 +184,13 @@ func TestVirtualLongestHealth(t *testing.T) {
 	if len(report.Attention) != 20 || len(report.Endpoints) != endpoints {
 		t.Fatalf("%d connections and %d endpoints are named", len(report.Attention), len(report.Endpoints))
 	}
-	if a, e := report.Attention[19], report.Endpoints[endpoints-1]; len(a.Connection) != 4*63+3 || len(a.Reason) < 1000 || len(e.Host) != 253+6 || e.HTTPStatus != http.StatusServiceUnavailable || e.Code == "" {
+	a, e := report.Attention[19], report.Endpoints[endpoints-1]
+	if len(a.Connection) != 4*63+3 || len(a.Reason) < 1000 || len(e.Host) != 253+6 || e.HTTPStatus != http.StatusServiceUnavailable || e.Code == "" {
 		t.Errorf("%d characters of a name, %d bytes of a reason, endpoint %+v", len(a.Connection), len(a.Reason), e)
 	}
 	plain := asJSON(t, report)
-	byHTTP := asJSON(t, map[string]any{"statusCode": 503, "headers": map[string]string{"content-type": "application/json", "cache-control": "no-store"}, "body": string(plain)})
+	headers := map[string]string{"content-type": "application/json", "cache-control": "no-store"}
+	byHTTP := asJSON(t, map[string]any{"statusCode": 503, "headers": headers, "body": string(plain)})
 	tell(t,
 		row{Measure: "health with the longest names and words", Value: float64(len(plain)), Unit: "bytes", Limit: &limit{Most: maxAnswer}},
 		row{Measure: "  as the answer to an HTTP request", Value: float64(len(byHTTP)), Unit: "bytes", Limit: &limit{Most: maxAnswer}},

@@ -63,7 +63,8 @@ func refresherOn(t *testing.T, account *awstest.World, net http.RoundTripper, ch
 
 // loopOn is what a user has today: the bare calls without a lease, so many at once, with the SDK's own retries and nothing that paces them.
 func loopOn(account *awstest.World, net http.RoundTripper, workers int) *bare {
-	return &bare{secrets: account.SecretsManager(), parameters: account.SSM(), http: &http.Client{Transport: net, Timeout: 10 * time.Second}, workers: workers}
+	client := &http.Client{Transport: net, Timeout: 10 * time.Second}
+	return &bare{secrets: account.SecretsManager(), parameters: account.SSM(), http: client, workers: workers}
 }
 
 func mustStage(t *testing.T, p *oauthtest.Provider, tenants int) *stage {
@@ -198,7 +199,7 @@ func (s *stage) publishAll(t *testing.T) {
 	for _, id := range s.connections() {
 		secret, _ := s.aws.Secret(secretPrefix + id)
 		current := secret.Stages[store.StageCurrent]
-		version, err := s.aws.WriteParameter(tokenName(id), awstest.ParameterWrite{Value: "token of " + id, Type: "SecureString", Tier: "Intelligent-Tiering"})
+		version, err := s.aws.WriteParameter(tokenName(id), awstest.ParameterWrite{Value: "token of " + id, Tier: "Intelligent-Tiering"})
 		must(t, err)
 		_, err = states.Update(t.Context(), lifecycle.State{
 			ID: id, Current: current, ChangedAt: secret.Changed, Configuration: "0123456789abcdef",
@@ -290,7 +291,10 @@ func TestVirtualHang(t *testing.T) {
 	nine := floor{othersTook(t, 9, tenants, false, ours).Seconds(), "the nine alone"}
 	loops := floor{othersTook(t, 10, tenants, false, loop).Seconds(), "when it answers"}
 	tell(t,
-		row{Measure: "one of ten providers hangs: the others, against nine", Value: hangs.Seconds(), Unit: "s", Floor: &nine, Limit: &limit{Most: 1.1, OfRatio: true}},
+		row{
+			Measure: "one of ten providers hangs: the others, against nine", Value: hangs.Seconds(), Unit: "s",
+			Floor: &nine, Limit: &limit{Most: 1.1, OfRatio: true},
+		},
 		row{Measure: "  beside it: against ten that answer", Value: hangs.Seconds(), Unit: "s", Floor: &answers},
 		row{Measure: "  beside it: 16 workers on one queue", Value: othersTook(t, 10, tenants, true, loop).Seconds(), Unit: "s", Floor: &loops},
 	)
