@@ -141,7 +141,7 @@ func (v view) paused() bool {
 	if v.Secret != nil {
 		return v.Secret.Paused
 	}
-	return v.State.Paused
+	return v.Paused
 }
 
 // current is the version id of AWSCURRENT as it was seen last.
