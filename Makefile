@@ -11,6 +11,11 @@ ifneq ($(words $(CURDIR)),1)
 $(error the path of this folder has a blank in it, which make cannot work with: $(CURDIR). Move the folder to a path without one)
 endif
 
+# MEASURE: how long and how large, on two cores that do nothing else. `make help` and `make test` print them, CONTRIBUTING.md repeats them.
+CHECK_TIME := under 30 s
+TEST_TIME  := under 10 min
+TOOLS_SIZE := 700 MB
+
 # Pinned, so that a command does the same tomorrow.
 GOLANGCI_LINT_VERSION := v2.15.0
 GOVULNCHECK_VERSION   := v1.9.0
@@ -37,6 +42,9 @@ AWSCLI_READY   := $(TOOLS)/aws/.ready-$(AWSCLI_VERSION)
 NODE_MODULES   := $(TOOLS)/readers/node_modules
 READERS_READY  := $(NODE_MODULES)/.package-lock.json
 READERS_SOURCE := internal/readers/testdata/node
+# The services of the pages' commands. Without the second line the AWS command line does not start: it renames commands of these.
+AWS_SERVICES   := cloudformation cloudwatch dynamodb iam lambda logs secretsmanager ssm sts \
+	codedeploy config s3 sagemaker-runtime sdb sms-voice
 
 # The second DynamoDB of the conformance suite, beside moto.
 DYNALITE        := $(TOOLS)/dynalite/node_modules
@@ -49,7 +57,8 @@ MOTO = scripts/with-moto '$(VENV)/bin/moto_server'
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST) | \
+		sed -e 's/CHECK_TIME/$(CHECK_TIME)/; s/TEST_TIME/$(TEST_TIME)/; s/TOOLS_SIZE/$(TOOLS_SIZE)/'
 
 .PHONY: demo
 demo: ## the whole system on this machine, explained step by step; needs Go and make only
@@ -77,16 +86,12 @@ build: $(if $(SAM_HERE),,$(VENV_READY)) ## sam build, with the settings of a dep
 	@scripts/with-build-flags '$(or $(SAM_HERE),$(VENV)/bin/sam)' build $(ARGS)
 
 .PHONY: check
-check: ## the quick part, under 20 s: format, vet, build, unit tests, import table
-	@scripts/gofmt
-	@go vet ./...
-	@go build -buildvcs=false ./...
-	@go list ./... | grep -v '/internal/e2e$$' | xargs go test -short -timeout 2m
-	@echo 'check: passed; left to make test: end to end, race detector, the long run at full size, lint, govulncheck, moto, SAM, coverage, demo'
+check: ## the quick part, CHECK_TIME once compiled: format, vet, build, unit tests, 12 scenarios, import table
+	@scripts/check
 
 .PHONY: test
-test: tools ## everything, set-up included; the last lines say what ran and what was left out
-	@GOLANGCI_LINT='$(GOLANGCI_LINT)' GOVULNCHECK='$(GOVULNCHECK)' VENV='$(VENV)' CHECKOV='$(CHECKOV)' \
+test: tools ## everything, TEST_TIME once the tools are there; the last lines say what ran and what was left out
+	@EXPECTED='$(TEST_TIME)' GOLANGCI_LINT='$(GOLANGCI_LINT)' GOVULNCHECK='$(GOVULNCHECK)' VENV='$(VENV)' CHECKOV='$(CHECKOV)' \
 		COVER_LIMIT='$(COVER_LIMIT)' COVER_PACKAGES='$(COVER_PACKAGES)' MAKE='$(MAKE)' \
 		AWSCLI='$(AWSCLI)' NODE_MODULES='$(NODE_MODULES)' DYNALITE='$(DYNALITE)' scripts/test
 
@@ -96,7 +101,7 @@ lint: $(GOLANGCI_LINT) ## golangci-lint with .golangci.yml
 
 .PHONY: cover
 cover: ## statement coverage of the core; fails below 90%
-	@scripts/cover $(COVER_LIMIT) $(COVER_PACKAGES)
+	@go test -cover $(COVER_PACKAGES) | scripts/cover $(COVER_LIMIT) - $(COVER_PACKAGES)
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (20s)
@@ -119,13 +124,18 @@ readers: $(AWSCLI_READY) $(READERS_READY) ## the README's commands and reading s
 	@CHAVEIRO_AWS='$(AWSCLI)' CHAVEIRO_NODE_MODULES='$(NODE_MODULES)' go test -count=1 -v ./internal/readers
 
 .PHONY: sam
-sam: $(VENV_READY) $(CHECKOV) ## the template and sam: validate, cfn-lint, checkov, two builds, sam local invoke of every event
+sam: $(VENV_READY) $(CHECKOV) ## the template and sam: validate, cfn-lint, checkov, build, sam local invoke of every event
 	@SAM_CLI_TELEMETRY=0 '$(VENV)/bin/sam' validate --lint
 	@'$(VENV)/bin/cfn-lint' template.yaml
 	@'$(VENV)/bin/python' scripts/checkov.py '$(CHECKOV)' template.yaml
 	@built=$$(mktemp -d "$${TMPDIR:-/tmp}/sam-build.XXXXXX"); trap 'rm -rf "$$built"' EXIT; \
-	scripts/with-build-flags scripts/sam-build-twice '$(VENV)/bin/sam' "$$built"; \
+	scripts/with-build-flags scripts/sam-build '$(VENV)/bin/sam' "$$built"; \
 	scripts/sam-local '$(VENV)/bin/sam' "$$built/one" go test -count=1 -v -run TestSAM ./internal/e2e
+
+.PHONY: release-check
+release-check: $(VENV_READY) ## sam build for both processors from two folders: the programs are the same, byte for byte
+	@built=$$(mktemp -d "$${TMPDIR:-/tmp}/sam-build.XXXXXX"); trap 'rm -rf "$$built"' EXIT; \
+	scripts/with-build-flags scripts/sam-build '$(VENV)/bin/sam' "$$built" twice
 
 .PHONY: dashboard
 dashboard: ## draws docs/dashboard.svg anew, from what the functions print in two virtual days
@@ -142,7 +152,7 @@ hooks: ## install the pre-commit hook (under 5 s a commit)
 	install -m 755 scripts/pre-commit "$$hooks/pre-commit"; echo "installed $$hooks/pre-commit"
 
 .PHONY: tools
-tools: $(GOLANGCI_LINT) $(GOVULNCHECK) $(VENV_READY) $(CHECKOV) $(AWSCLI_READY) $(READERS_READY) $(DYNALITE_READY) ## what test needs, once, into .tools: linter, govulncheck, SAM, moto, checkov, the AWS command line, npm packages
+tools: $(GOLANGCI_LINT) $(GOVULNCHECK) $(VENV_READY) $(CHECKOV) $(AWSCLI_READY) $(READERS_READY) $(DYNALITE_READY) ## what test needs, once, TOOLS_SIZE into .tools: linter, govulncheck, SAM, moto, checkov, the AWS command line, npm packages
 
 .PHONY: clean
 clean: ## remove what was built and what make installed (.aws-sam, .build, .tools)
@@ -152,28 +162,31 @@ clean: ## remove what was built and what make installed (.aws-sam, .build, .tool
 
 $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint:
 	@echo 'installing golangci-lint $(GOLANGCI_LINT_VERSION), once (a minute or two)'
-	@GOBIN='$(@D)' go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	@GOBIN='$(@D)' go install -ldflags='-s -w' github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 
 $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck:
 	@echo 'installing govulncheck $(GOVULNCHECK_VERSION), once'
-	@GOBIN='$(@D)' go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+	@GOBIN='$(@D)' go install -ldflags='-s -w' golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
 
 $(TOOLS)/py/.ready-sam-$(SAM_VERSION)-moto-$(MOTO_VERSION):
 	@echo 'installing aws-sam-cli $(SAM_VERSION) and moto $(MOTO_VERSION) into a virtual environment, once (a minute)'
 	@rm -rf '$(@D)'; mkdir -p '$(dir $(@D))'; python3 -m venv '$(@D)'
 	@'$(@D)/bin/pip' install --quiet --disable-pip-version-check 'aws-sam-cli==$(SAM_VERSION)' 'moto[server]==$(MOTO_VERSION)'
+	@scripts/slim-python '$(@D)'
 	@touch '$@'
 
 # In an environment of its own: it wants other versions of what SAM brings.
 $(TOOLS)/checkov-$(CHECKOV_VERSION)/bin/checkov:
 	@echo 'installing checkov $(CHECKOV_VERSION) into a virtual environment, once (half a minute)'
 	@rm -rf '$(patsubst %/bin,%,$(@D))'; mkdir -p '$(TOOLS)'; python3 -m venv '$(patsubst %/bin,%,$(@D))'
-	@'$(@D)/pip' install --quiet --disable-pip-version-check 'checkov==$(CHECKOV_VERSION)'
+	@'$(@D)/pip' install --quiet --disable-pip-version-check --no-compile 'checkov==$(CHECKOV_VERSION)'
+	@scripts/slim-python '$(patsubst %/bin,%,$(@D))'
 
 $(AWSCLI_READY):
 	@echo 'installing the AWS command line $(AWSCLI_VERSION) into a virtual environment, once (half a minute)'
 	@rm -rf '$(@D)'; mkdir -p '$(dir $(@D))'; python3 -m venv '$(@D)'
 	@'$(@D)/bin/pip' install --quiet --disable-pip-version-check 'awscli==$(AWSCLI_VERSION)'
+	@scripts/slim-python '$(@D)' $(AWS_SERVICES)
 	@touch '$@'
 
 # Without npm nothing is installed; the tests that need it say so and are left out.

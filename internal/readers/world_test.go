@@ -1,6 +1,7 @@
 package readers_test
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -112,9 +113,26 @@ func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	case r.Header.Get("X-Amz-Target") == "secretsmanager.CancelRotateSecret": // awstest does not have it
 		rw.Header().Set("Content-Type", "application/x-amz-json-1.1")
 		_, _ = io.WriteString(rw, "{}")
+	case strings.HasPrefix(r.Header.Get("X-Amz-Target"), "DynamoDB_"):
+		w.serveTable(rw, r)
 	default:
 		w.aws.ServeHTTP(rw, r)
 	}
+}
+
+// stateTable is the name of the state table as the pages show it.
+const stateTable = "chaveiro-StateTable-1A2B3C4D5E6F"
+
+// serveTable is the one table of awstest under the name that the pages show. The functions use its own name.
+func (w *world) serveTable(rw http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		http.Error(rw, "", http.StatusBadRequest)
+		return
+	}
+	body = bytes.ReplaceAll(body, []byte(stateTable), []byte(awstest.StateTable))
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	w.aws.ServeHTTP(rw, r)
 }
 
 // serveInvoke stands in for the operation Invoke of Lambda (API version 2015-03-31).
@@ -144,6 +162,7 @@ const stackOutputs = `<DescribeStacksResponse xmlns="http://cloudformation.amazo
 <StackName>chaveiro</StackName><StackStatus>CREATE_COMPLETE</StackStatus><CreationTime>2026-01-02T03:00:00Z</CreationTime><Outputs>
 <member><OutputKey>RefresherName</OutputKey><OutputValue>chaveiro-refresher</OutputValue></member>
 <member><OutputKey>RotatorArn</OutputKey><OutputValue>` + rotatorARN + `</OutputValue></member>
+<member><OutputKey>StateTableName</OutputKey><OutputValue>` + stateTable + `</OutputValue></member>
 <member><OutputKey>StatusUrl</OutputKey><OutputValue>https://abcdefghijklmnopqrstuvwxyz012345.lambda-url.sa-east-1.on.aws/</OutputValue></member>
 </Outputs></member></Stacks></DescribeStacksResult></DescribeStacksResponse>`
 
