@@ -141,7 +141,7 @@ func (s *step) secretError(ctx context.Context, verb string, err error) *Error {
 	case errors.Is(err, store.ErrAccessDenied):
 		e.Code, e.endsRotation = CodeAccess, true
 		e.Advice = "The rotator's role reaches only secrets whose rotation function is this one (its ARN without a version or alias): set it with " +
-			s.commands().rotate() + ". If it is set, allow DescribeSecret, GetSecretValue, PutSecretValue and UpdateSecretVersionStage on this secret to the role"
+			s.commands().rotate() + ". If it is set, allow the role DescribeSecret, GetSecretValue, PutSecretValue and UpdateSecretVersionStage on the secret"
 	case errors.Is(err, store.ErrStageMismatch), errors.Is(err, store.ErrStageMoved):
 		e.Code, e.Transient = CodeStateConflict, true
 		e.Advice = "A stage was moved meanwhile. " + retriedByAWS
@@ -168,7 +168,8 @@ func stateError(ctx context.Context, verb string, err error) *Error {
 		e.Advice = "Update this function to the version that wrote the state; " + retriedByAWS
 	case errors.Is(err, store.ErrAccessDenied), errors.Is(err, store.ErrNotFound):
 		e.Code, e.Transient, e.endsRotation = CodeAccess, false, true
-		e.Advice = "Compare STATE_TABLE with the name of the table, and allow dynamodb:BatchGetItem, UpdateItem and DeleteItem on it to the rotator's role. Then rotate again"
+		e.Advice = "Compare STATE_TABLE with the name of the table, and allow the rotator's role dynamodb:BatchGetItem and dynamodb:UpdateItem on it. " +
+			"Then rotate again"
 	}
 	return orDeadline(ctx, e)
 }

@@ -52,10 +52,10 @@ func (s *step) claim(ctx context.Context) error {
 		case !errors.Is(err, store.ErrInFlight):
 			return stateError(ctx, "take the lease of the connection", err)
 		case s.cfg.Now().Add(wait).After(limit):
-			return &Error{Code: CodeStateConflict, Text: "another run is renewing the connection right now, so no token was requested", Transient: true, cause: err,
-				Advice: "Nothing to do: " + retriedByAWS}
+			return &Error{Code: CodeStateConflict, Text: "the refresher is renewing the connection right now, so no token was requested", Transient: true,
+				Advice: "Nothing to do for now: " + retriedByAWS, cause: err}
 		case !sleep(ctx, wait):
-			return deadlineError("another run is renewing the connection")
+			return deadlineError("the refresher is renewing the connection right now")
 		}
 	}
 }

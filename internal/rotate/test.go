@@ -93,7 +93,8 @@ func (s *step) compare(src acquire.Source, token *oauth.Token) error {
 	c := src.Candidate(token)
 	was := s.state.Token
 	if was != nil && was.Account != "" && c.Account != "" && was.Account != c.Account {
-		return permanent(CodeWrongAccount, fmt.Sprintf("the token of the new client credentials belongs to %s %q, the published token to %q", c.AccountClaim, c.Account, was.Account),
+		return permanent(CodeWrongAccount,
+			fmt.Sprintf("the token of the new client credentials belongs to %s %q, the published token to %q", c.AccountClaim, c.Account, was.Account),
 			"Stage the client credentials of the right account: "+s.commands().stage()+
 				". If the account is meant to change, store the whole document with put-secret-value, and invoke the refresher with force")
 	}
@@ -106,8 +107,10 @@ func (s *step) compare(src acquire.Source, token *oauth.Token) error {
 		return nil
 	}
 	if lost := lifecycle.MissingScopes(c.Scope, strings.Fields(was.Scope)); !c.ScopeUnknown && len(lost) > 0 {
-		return permanent(CodeScopeLost, fmt.Sprintf("the new client credentials are granted less than the published token; they lack %.200s", strings.Join(lost, " ")),
-			"Grant it to them in the provider's panel, then "+s.commands().rotate()+". If they are meant to have less, store the whole document with put-secret-value")
+		return permanent(CodeScopeLost,
+			fmt.Sprintf("the new client credentials are granted less than the published token; they lack %.200s", strings.Join(lost, " ")),
+			"Grant it to them in the provider's panel, then "+s.commands().rotate()+
+				". If they are meant to have less, store the whole document with put-secret-value")
 	}
 	if (c.Lifetime-was.Lifetime()).Abs() > lifetimeChange && c.TokenID != was.TokenID {
 		s.observe(Audit{Kind: EventNotice, Notice: lifecycle.NoticeLifetimeChanged, Message: fmt.Sprintf(
@@ -133,7 +136,8 @@ func (s *step) reject(ctx context.Context, pending, current acquire.Source, e *E
 	s.removePending(end)
 	s.markRejected(end, pending, current)
 	e.Advice = s.rejectedAdvice(pending, current, e.CurrentOK)
-	s.observe(Audit{Kind: EventRejected, Code: e.Code, HTTPStatus: e.HTTPStatus, OAuthCode: e.OAuthCode, CurrentOK: e.CurrentOK, Critical: e.Critical, Message: e.Text}.of(pending))
+	s.observe(Audit{Kind: EventRejected, Code: e.Code, HTTPStatus: e.HTTPStatus, OAuthCode: e.OAuthCode, CurrentOK: e.CurrentOK, Critical: e.Critical,
+		Message: e.Text}.of(pending))
 	return e
 }
 
