@@ -66,8 +66,6 @@ func (s *step) commit(ctx context.Context, next lifecycle.State) {
 	for {
 		err := s.cfg.Leases.Commit(ctx, next)
 		if err == nil {
-			next.Lease = nil
-			next.Revision++
 			s.state, s.leased = next, false
 			return
 		}
