@@ -41,7 +41,6 @@ READERS_SOURCE := internal/readers/testdata/node
 SAM_HERE := $(shell command -v sam 2>/dev/null)
 
 MOTO = scripts/with-moto '$(VENV)/bin/moto_server'
-RIE  = $(wildcard $(VENV)/lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-$(if $(filter aarch64,$(shell uname -m)),arm64,x86_64))
 
 .PHONY: help
 help: ## this list
@@ -78,7 +77,7 @@ check: ## the quick part, under 20 s: format, vet, build, unit tests, import tab
 	@go vet ./...
 	@go build -buildvcs=false ./...
 	@go list ./... | grep -v '/internal/e2e$$' | xargs go test -short -timeout 2m
-	@echo 'check: passed; left to make test: end to end, race detector, the long run at full size, lint, govulncheck, moto, the runtime emulator, SAM, coverage, demo'
+	@echo 'check: passed; left to make test: end to end, race detector, the long run at full size, lint, govulncheck, moto, SAM, coverage, demo'
 
 .PHONY: test
 test: tools ## everything, set-up included; the last lines say what ran and what was left out
@@ -103,8 +102,8 @@ moto: $(VENV_READY) ## the tests that need moto: the conformance suite of the st
 	@$(MOTO) go test -count=1 ./internal/awstest/... ./internal/ssmstore ./internal/smsecret
 
 .PHONY: e2e
-e2e: $(VENV_READY) ## the built function with each event, under the Lambda runtime emulator, against moto
-	@CHAVEIRO_RIE='$(RIE)' $(MOTO) go test -count=1 -v ./internal/lambdatest ./internal/e2e
+e2e: $(VENV_READY) ## the built functions with each event, against awstest and moto
+	@$(MOTO) go test -count=1 -v ./internal/lambdatest ./internal/e2e
 
 .PHONY: bench
 bench: $(VENV_READY) ## speed, size and memory against floors, one table, three to five minutes; BENCH=-quick for a try

@@ -7,7 +7,7 @@ import (
 	"github.com/chaveiro/chaveiro/internal/probe"
 )
 
-// isURLRequest recognises a request of a Lambda Function URL (payload format 2.0) by the part that no other event has.
+// isURLRequest reports whether the event is a request of a Lambda Function URL (payload format 2.0), by a field that no other event has.
 func isURLRequest(payload []byte) bool {
 	var ev struct {
 		RequestContext struct {
@@ -19,29 +19,30 @@ func isURLRequest(payload []byte) bool {
 	return json.Unmarshal(payload, &ev) == nil && ev.RequestContext.HTTP.Method != ""
 }
 
-// plainAnswer is the report itself.
-func plainAnswer(found probe.Report, err error) ([]byte, error) {
+// plainResponse is the report itself.
+func plainResponse(found probe.Report, err error) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
 	return json.Marshal(found)
 }
 
-// urlResponse is what a Function URL makes an HTTP answer of (payload format 2.0).
-type urlResponse struct {
+// httpResponse is the response of a Function URL (payload format 2.0).
+type httpResponse struct {
 	StatusCode int               `json:"statusCode"`
 	Headers    map[string]string `json:"headers"`
 	Body       string            `json:"body"`
 }
 
-// urlAnswer is 200, or 503 when unhealthy, and when nothing is known: whoever asks by HTTP looks at the status. The error is in the log, with
-// all that AWS said; outside goes that there was one.
-func urlAnswer(found probe.Report, err error) ([]byte, error) {
+// urlResponse has status 200, or 503 when the report is unhealthy or nothing is known: a monitor reads the status only. The text of the error is
+// in the log; it holds names of the account, so the response does not repeat it.
+func urlResponse(found probe.Report, err error) ([]byte, error) {
 	status, body := http.StatusOK, any(found)
 	switch {
 	case err != nil:
 		status = http.StatusServiceUnavailable
-		body = map[string]string{"status": string(probe.Unhealthy), "error": "the stores could not be listed; the function's log says why"}
+		const unknown = "the state table or the secrets could not be read; see the log of the function"
+		body = map[string]string{"status": string(probe.Unhealthy), "error": unknown}
 	case found.Status == probe.Unhealthy:
 		status = http.StatusServiceUnavailable
 	}
@@ -49,5 +50,5 @@ func urlAnswer(found probe.Report, err error) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(urlResponse{status, map[string]string{"content-type": "application/json", "cache-control": "no-store"}, string(text)})
+	return json.Marshal(httpResponse{status, map[string]string{"content-type": "application/json", "cache-control": "no-store"}, string(text)})
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/chaveiro/chaveiro/internal/probe"
 )
 
-func TestWhoAsksByHTTPIsRecognised(t *testing.T) {
+func TestARequestByHTTPIsRecognised(t *testing.T) {
 	url, err := os.ReadFile("../../events/healthcheck/url.json")
 	if err != nil {
 		t.Fatal(err)
@@ -25,7 +25,7 @@ func TestWhoAsksByHTTPIsRecognised(t *testing.T) {
 	}
 }
 
-func TestTheAnswerByHTTP(t *testing.T) {
+func TestTheResponseByHTTP(t *testing.T) {
 	for name, c := range map[string]struct {
 		report probe.Report
 		err    error
@@ -35,19 +35,22 @@ func TestTheAnswerByHTTP(t *testing.T) {
 		"healthy":   {probe.Report{Status: probe.Healthy}, nil, 200, `"status":"healthy"`},
 		"degraded":  {probe.Report{Status: probe.Degraded}, nil, 200, `"status":"degraded"`},
 		"unhealthy": {probe.Report{Status: probe.Unhealthy}, nil, 503, `"status":"unhealthy"`},
-		"nothing is known: the reason stays inside": {probe.Report{}, errors.New("User: arn:aws:sts::123456789012:assumed-role/x is not authorized"), 503,
-			`{"error":"the stores could not be listed; the function's log says why","status":"unhealthy"}`},
+		"nothing is known: the reason stays inside": {
+			probe.Report{}, errors.New("User: arn:aws:sts::123456789012:assumed-role/x is not authorized"), 503,
+			`{"error":"the state table or the secrets could not be read; see the log of the function","status":"unhealthy"}`,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			raw, err := urlAnswer(c.report, c.err)
+			raw, err := urlResponse(c.report, c.err)
 			if err != nil {
 				t.Fatal(err)
 			}
-			var got urlResponse
+			var got httpResponse
 			if err := json.Unmarshal(raw, &got); err != nil {
 				t.Fatal(err)
 			}
-			if got.StatusCode != c.status || !strings.Contains(got.Body, c.body) || got.Headers["content-type"] != "application/json" || got.Headers["cache-control"] != "no-store" {
+			if got.StatusCode != c.status || !strings.Contains(got.Body, c.body) || got.Headers["content-type"] != "application/json" ||
+				got.Headers["cache-control"] != "no-store" {
 				t.Errorf("%+v", got)
 			}
 			if !json.Valid([]byte(got.Body)) || strings.Contains(got.Body, "arn:") {
@@ -57,13 +60,13 @@ func TestTheAnswerByHTTP(t *testing.T) {
 	}
 }
 
-func TestTheAnswerToAnEventIsTheReportOrTheError(t *testing.T) {
-	raw, err := plainAnswer(probe.Report{Status: probe.Unhealthy}, nil)
+func TestTheResponseToAnEventIsTheReportOrTheError(t *testing.T) {
+	raw, err := plainResponse(probe.Report{Status: probe.Unhealthy}, nil)
 	if err != nil || !strings.HasPrefix(string(raw), `{"status":"unhealthy"`) {
 		t.Errorf("%s, %v", raw, err)
 	}
 	failed := errors.New("list secrets: AccessDeniedException")
-	if _, err := plainAnswer(probe.Report{}, failed); !errors.Is(err, failed) {
+	if _, err := plainResponse(probe.Report{}, failed); !errors.Is(err, failed) {
 		t.Errorf("%v", err)
 	}
 }

@@ -31,17 +31,17 @@ type function struct {
 	reporter *report.Reporter
 }
 
-// Invoke measures what the event names, and answers in the form of the request.
+// Invoke measures what the event names. A request of a Function URL gets an HTTP response, any other event the report.
 func (f *function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	if isURLRequest(payload) {
-		return urlAnswer(f.check(ctx, probe.Call{}))
+		return urlResponse(f.check(ctx, probe.Call{}))
 	}
 	call, err := probe.ParseCall(payload)
 	if err != nil {
-		f.reporter.Run(requestID(ctx)).HealthDone(probe.Report{}, err)
+		f.reporter.Run(requestID(ctx)).HealthMalformed(err)
 		return nil, err
 	}
-	return plainAnswer(f.check(ctx, call))
+	return plainResponse(f.check(ctx, call))
 }
 
 // check makes one report and logs it.

@@ -40,7 +40,7 @@ func (f *function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	run := f.reporter.Run(id)
 	call, err := refresh.ParseCall(payload)
 	if err != nil {
-		run.Done(refresh.Result{}, err)
+		run.Malformed(err)
 		return nil, err
 	}
 	result, err := f.refresher.Run(ctx, call, refresh.Invocation{RequestID: id, Observe: run.Observe})

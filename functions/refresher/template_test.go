@@ -3,21 +3,18 @@ package main
 import (
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/chaveiro/chaveiro/internal/environment"
+	"github.com/chaveiro/chaveiro/internal/wire"
 )
 
-// environ is a complete environment with two variables laid over it.
+// environ is a complete environment with some variables replaced.
 func environ(changes ...string) func(string) string {
-	env := map[string]string{"STACK_NAME": "chaveiro", "AWS_REGION": "sa-east-1"}
+	env := map[string]string{"STACK_NAME": "chaveiro", "AWS_REGION": "sa-east-1", "STATE_TABLE": "chaveiro-state"}
 	for i := 0; i+1 < len(changes); i += 2 {
 		env[changes[i]] = changes[i+1]
 	}
@@ -53,14 +50,15 @@ func prefixParameter(t *testing.T) (accepts func(string) bool) {
 // starts reports whether the function would start with a prefix.
 func starts(t *testing.T, prefix string) bool {
 	t.Helper()
-	_, err := wire(t.Context(), environ("SECRET_PREFIX", prefix+"/", "PARAMETER_PREFIX", "/"+prefix))
+	_, _, err := wire.Refresher(t.Context(), environ("SECRET_PREFIX", prefix+"/", "PARAMETER_PREFIX", "/"+prefix))
 	return err == nil
 }
 
 func TestTheTemplateRefusesEveryPrefixThatTheFunctionRefuses(t *testing.T) {
 	accepts := prefixParameter(t)
 	for _, good := range []string{
-		"oauth", "OAuth", "prod/oauth", "a", "s", "aw", "ss", "a/ws", "s/sm", "aw/s", "away", "ssh", "sales", "apps", "b/aws", "x/ssm", "_aws", ".ssm", "-aws",
+		"oauth", "OAuth", "prod/oauth", "a", "s", "aw", "ss", "a/ws", "s/sm", "aw/s", "away", "ssh", "sales", "apps", "b/aws", "x/ssm",
+		"_aws", ".ssm", "-aws",
 		"0aws", "team-1.tokens_eu", "a1", "a/b/c/d/e/f/g/h/i/j",
 	} {
 		if !accepts(good) || !starts(t, good) {
@@ -68,7 +66,8 @@ func TestTheTemplateRefusesEveryPrefixThatTheFunctionRefuses(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{
-		"", "/", "/oauth", "oauth/", "a//b", "aws", "AWS", "aWs", "aws/oauth", "awsome", "Aws-tokens", "ssm", "SSM", "ssmtokens", "sSm/x", "o auth", "oauth ", "\toauth",
+		"", "/", "/oauth", "oauth/", "a//b", "aws", "AWS", "aWs", "aws/oauth", "awsome", "Aws-tokens", "ssm", "SSM", "ssmtokens", "sSm/x",
+		"o auth", "oauth ", "\toauth",
 		"oauth\n", "o*", "o?", "${AWS::StackName}", "o:auth", "oáuth", "o$", `o\`, `o"`, "o'", "<o>", "o,p", "a/b/c/d/e/f/g/h/i/j/k",
 	} {
 		if accepts(bad) || starts(t, bad) {
@@ -104,37 +103,5 @@ func TestThePatternOfThePrefixIsExact(t *testing.T) {
 	try("")
 	if tried < 20_000 || accepted < 5_000 || accepted == tried {
 		t.Errorf("tried %d, accepted %d", tried, accepted)
-	}
-}
-
-// TestAnEmptyEndpointIsNone: the template declares the SDK's two variables and leaves them empty, and the function then speaks to AWS.
-func TestAnEmptyEndpointIsNone(t *testing.T) {
-	t.Setenv("AWS_REGION", "sa-east-1")
-	endpoints := func() []string {
-		t.Helper()
-		aws, err := awsconfig.LoadDefaultConfig(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		var found []string
-		for _, base := range []*string{ssm.NewFromConfig(aws).Options().BaseEndpoint, secretsmanager.NewFromConfig(aws).Options().BaseEndpoint} {
-			if base != nil {
-				found = append(found, *base)
-			}
-		}
-		return found
-	}
-	for _, c := range []struct {
-		value string
-		want  []string
-	}{
-		{"", nil},
-		{"http://127.0.0.1:5610", []string{"http://127.0.0.1:5610", "http://127.0.0.1:5610"}},
-	} {
-		t.Setenv("AWS_ENDPOINT_URL_SSM", c.value)
-		t.Setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", c.value)
-		if got := endpoints(); !slices.Equal(got, c.want) {
-			t.Errorf("%q: the clients have the endpoints %q, want %q", c.value, got, c.want)
-		}
 	}
 }

@@ -156,12 +156,12 @@ func compareAttributes(a, b attribute) (order int, comparable bool) {
 	case a.S != nil && b.S != nil:
 		return strings.Compare(*a.S, *b.S), true
 	case a.B != nil && b.B != nil:
-		return strings.Compare(string(binary(*a.B)), string(binary(*b.B))), true
+		return strings.Compare(string(bytesOf(*a.B)), string(bytesOf(*b.B))), true
 	}
 	return 0, false
 }
 
-func binary(text string) []byte {
+func bytesOf(text string) []byte {
 	b, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
 		return nil
@@ -207,7 +207,7 @@ func (v attribute) size() int {
 	case v.N != nil:
 		return len(*v.N)/2 + 1
 	case v.B != nil:
-		return len(binary(*v.B))
+		return len(bytesOf(*v.B))
 	case v.M != nil:
 		return 3 + len(v.M) + item(v.M).size()
 	case v.L != nil:

@@ -21,7 +21,9 @@ func (d DirectStates) do(ctx context.Context, op Op, in input) (any, error) {
 }
 
 // UpdateItem is the operation of that name.
-func (d DirectStates) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
+func (d DirectStates) UpdateItem(
+	ctx context.Context, in *dynamodb.UpdateItemInput, _ ...func(*dynamodb.Options),
+) (*dynamodb.UpdateItemOutput, error) {
 	result, err := d.do(ctx, UpdateItem, &updateItemInput{
 		target: target{
 			placeholders: placeholders{in.ExpressionAttributeNames, fromSDK(in.ExpressionAttributeValues)},
@@ -38,7 +40,9 @@ func (d DirectStates) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInp
 }
 
 // DeleteItem is the operation of that name.
-func (d DirectStates) DeleteItem(ctx context.Context, in *dynamodb.DeleteItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.DeleteItemOutput, error) {
+func (d DirectStates) DeleteItem(
+	ctx context.Context, in *dynamodb.DeleteItemInput, _ ...func(*dynamodb.Options),
+) (*dynamodb.DeleteItemOutput, error) {
 	result, err := d.do(ctx, DeleteItem, &deleteItemInput{target{
 		placeholders: placeholders{in.ExpressionAttributeNames, fromSDK(in.ExpressionAttributeValues)},
 		TableName:    aws.ToString(in.TableName), Key: fromSDK(in.Key), ConditionExpression: in.ConditionExpression,
@@ -52,7 +56,9 @@ func (d DirectStates) DeleteItem(ctx context.Context, in *dynamodb.DeleteItemInp
 }
 
 // BatchGetItem is the operation of that name.
-func (d DirectStates) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error) {
+func (d DirectStates) BatchGetItem(
+	ctx context.Context, in *dynamodb.BatchGetItemInput, _ ...func(*dynamodb.Options),
+) (*dynamodb.BatchGetItemOutput, error) {
 	request := &batchGetItemInput{RequestItems: map[string]keysToGet{}}
 	for table, wanted := range in.RequestItems {
 		keys := make([]item, len(wanted.Keys))
@@ -79,7 +85,9 @@ func (d DirectStates) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetIte
 }
 
 // Scan is the operation of that name.
-func (d DirectStates) Scan(ctx context.Context, in *dynamodb.ScanInput, _ ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error) {
+func (d DirectStates) Scan(
+	ctx context.Context, in *dynamodb.ScanInput, _ ...func(*dynamodb.Options),
+) (*dynamodb.ScanOutput, error) {
 	result, err := d.do(ctx, Scan, &scanInput{
 		placeholders: placeholders{in.ExpressionAttributeNames, fromSDK(in.ExpressionAttributeValues)},
 		TableName:    aws.ToString(in.TableName), Limit: toInt(in.Limit), ExclusiveStartKey: fromSDK(in.ExclusiveStartKey),
@@ -185,7 +193,7 @@ func (v attribute) sdk() types.AttributeValue {
 	case v.N != nil:
 		return &types.AttributeValueMemberN{Value: *v.N}
 	case v.B != nil:
-		return &types.AttributeValueMemberB{Value: binary(*v.B)}
+		return &types.AttributeValueMemberB{Value: bytesOf(*v.B)}
 	case v.BOOL != nil:
 		return &types.AttributeValueMemberBOOL{Value: *v.BOOL}
 	case v.SS != nil:
@@ -195,7 +203,7 @@ func (v attribute) sdk() types.AttributeValue {
 	case v.BS != nil:
 		set := make([][]byte, len(v.BS))
 		for i, text := range v.BS {
-			set[i] = binary(text)
+			set[i] = bytesOf(text)
 		}
 		return &types.AttributeValueMemberBS{Value: set}
 	case v.M != nil:

@@ -1,6 +1,7 @@
 package awstest
 
 import (
+	_ "embed" // reserved.txt
 	"regexp"
 	"slices"
 	"strconv"
@@ -114,14 +115,20 @@ func (p *parser) term() bool {
 	if p.at+1 < len(p.tokens) && p.tokens[p.at+1] == "(" {
 		return p.function()
 	}
+	from := p.at
 	left, leftExists := p.operand()
+	operand := p.tokens[from:p.at]
 	sign := p.peek()
 	if !slices.Contains([]string{"=", "<>", "<", "<=", ">", ">="}, sign) {
 		p.syntaxError()
 		return false
 	}
 	p.take()
+	from = p.at
 	right, rightExists := p.operand()
+	if slices.Equal(operand, p.tokens[from:p.at]) {
+		p.fail("The first operand must be distinct from the remaining operands for this operator or function; operator: " + sign)
+	}
 	if !leftExists || !rightExists {
 		return sign == "<>" // of an attribute that does not exist nothing else is true
 	}
@@ -228,14 +235,14 @@ func (p *parser) path() []string {
 	}
 }
 
-// reserved reports whether a name is a reserved word of DynamoDB: the part of AWS's 573 that this project could use (read 2026-11).
+// reservedWords are DynamoDB's 573 ("Reserved words in DynamoDB", read 2026-11), one a line, in upper case.
+//
+//go:embed reserved.txt
+var reservedWords string
+
+// reserved reports whether a name must not stand in an expression.
 func reserved(name string) bool {
-	switch strings.ToLower(name) {
-	case "connection", "schema", "current", "scope", "owner", "until", "class", "data", "token", "name", "status", "state", "first", "last",
-		"next", "key", "value", "values", "date", "time", "timestamp", "ttl", "region", "user", "and", "or", "not", "set", "remove", "between", "in":
-		return true
-	}
-	return false
+	return strings.Contains("\n"+reservedWords, "\n"+strings.ToUpper(name)+"\n")
 }
 
 func lookUp(in map[string]attribute, path []string) (attribute, bool) {

@@ -127,8 +127,8 @@ func (w *World) Values() []oauth.Secret {
 	return out
 }
 
-// Snapshot is the stores and the state table as text, sorted, for comparing and reading: names, labels, versions, descriptions, items. Versions of a secret are
-// numbered by creation, since their ids differ from run to run. Values are "[redacted]" unless reveal is true.
+// Snapshot is the stores and the state table as text, sorted, for comparing and reading: names, labels, versions, descriptions, items.
+// Versions of a secret are numbered by creation, since their ids differ from run to run. Values are "[redacted]" unless reveal is true.
 func (w *World) Snapshot(reveal bool) string {
 	var b strings.Builder
 	for _, name := range w.SecretNames() {

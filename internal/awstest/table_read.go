@@ -164,9 +164,11 @@ func (in *scanInput) segment() (hashes, *apiError) {
 		return all, invalid("limit", "Member must have value greater than or equal to 1")
 	case in.Segment == nil && in.TotalSegments == nil:
 	case in.TotalSegments == nil:
-		return all, refuse("ValidationException", "The TotalSegments parameter is required but was not present in the request when Segment parameter is present")
+		return all, refuse("ValidationException",
+			"The TotalSegments parameter is required but was not present in the request when Segment parameter is present")
 	case in.Segment == nil:
-		return all, refuse("ValidationException", "The Segment parameter is required but was not present in the request when parameter TotalSegments is present")
+		return all, refuse("ValidationException",
+			"The Segment parameter is required but was not present in the request when parameter TotalSegments is present")
 	case *in.TotalSegments < 1 || *in.TotalSegments > 1000000:
 		return all, invalid("totalSegments", "Member must have value between 1 and 1000000")
 	case *in.Segment < 0 || *in.Segment >= *in.TotalSegments:

@@ -204,10 +204,10 @@ func parsePair(t *testing.T) func(string) error {
 		for n := 0; strings.Contains(text, `"…"`); n++ {
 			text = strings.Replace(text, `"…"`, fmt.Sprintf(`"4a1c7d5%d"`, n), 1)
 		}
-		if err := connection.WholePair(oauth.NewSecret(text)); err != nil {
+		if err := connection.ValidateCredentials(oauth.NewSecret(text)); err != nil {
 			return err
 		}
-		merged, err := connection.Overlay(live, oauth.NewSecret(text))
+		merged, err := connection.MergeCredentials(live, oauth.NewSecret(text))
 		if err != nil {
 			return err
 		}

@@ -1,7 +1,6 @@
 package dynamostate
 
 import (
-	"reflect"
 	"strconv"
 	"time"
 
@@ -156,10 +155,11 @@ func leaseValue(l lifecycle.Lease) types.AttributeValue {
 	return &types.AttributeValueMemberM{Value: f}
 }
 
-// Decode makes the state of an item. What cannot be read, because somebody edited the item, counts as absent: then the connection is renewed.
+// Decode makes the state of an item. What cannot be read, because somebody edited the item, counts as absent; without a readable token the
+// connection is renewed.
 func Decode(item map[string]types.AttributeValue) lifecycle.State {
 	f := fields(item)
-	s := lifecycle.State{ID: f.getText(attrConnection), Revision: f.getNumber(attrRevision)}
+	s := lifecycle.State{ID: f.getText(attrConnection), Revision: max(0, f.getNumber(attrRevision))}
 	if f.getNumber(attrSchema) > schema {
 		s.Newer = true
 		return s
@@ -168,15 +168,15 @@ func Decode(item map[string]types.AttributeValue) lifecycle.State {
 	if paused, ok := f[attrPaused].(*types.AttributeValueMemberBOOL); ok {
 		s.Paused = paused.Value
 	}
-	s.Configuration, s.Notice = f.getText(attrConfiguration), f.getText(attrNotice)
-	if at := f.getNumber(attrDeleteAt); at > 0 {
-		s.DeleteAt = time.Unix(at, 0).UTC()
-	}
+	s.Configuration, s.Notice, s.DeleteAt = f.getText(attrConfiguration), f.getText(attrNotice), f.getEpoch(attrDeleteAt)
 	s.Token, s.Failure, s.Lease = f.getToken(), f.getMap(attrFailure).getFailure(), f.getMap(attrLease).getLease()
-	if told := f.getMap(attrTold); len(told) > 0 {
-		s.Told = make(map[string]string, len(told))
-		for notice := range told {
-			s.Told[notice] = told.getText(notice)
+	told := f.getMap(attrTold)
+	for notice := range told {
+		if text := told.getText(notice); text != "" {
+			if s.Told == nil {
+				s.Told = make(map[string]string, len(told))
+			}
+			s.Told[notice] = text
 		}
 	}
 	return s
@@ -201,13 +201,37 @@ func (f fields) getNumber(name string) int64 {
 	return n
 }
 
-// getInstant is the zero time for what is no instant of these centuries: others were typed by somebody, and cannot be calculated with.
+// No instant of an item is outside these years. Somebody typed it, and it could not be calculated with.
+const (
+	firstYear = 1990
+	lastYear  = 2999
+)
+
+// lastEpoch is the last second of lastYear.
+func lastEpoch() int64 { return time.Date(lastYear+1, 1, 1, 0, 0, -1, 0, time.UTC).Unix() }
+
+// getInstant is the zero time for what is no instant.
 func (f fields) getInstant(name string) time.Time {
 	t, err := time.Parse(time.RFC3339, f.getText(name))
-	if err != nil || t.Year() < 1990 || t.Year() >= 3000 {
+	if err != nil {
 		return time.Time{}
 	}
-	return t.UTC()
+	if t = t.UTC().Truncate(time.Second); t.Year() < firstYear || t.Year() > lastYear {
+		return time.Time{}
+	}
+	return t
+}
+
+// getEpoch is getInstant for a number of seconds.
+func (f fields) getEpoch(name string) time.Time {
+	n := f.getNumber(name)
+	if n > lastEpoch() {
+		return time.Time{}
+	}
+	if t := time.Unix(n, 0).UTC(); t.Year() >= firstYear {
+		return t
+	}
+	return time.Time{}
 }
 
 func (f fields) getMap(name string) fields {
@@ -252,15 +276,11 @@ func (f fields) getFailure() *lifecycle.Failure {
 	return &failure
 }
 
+// getLease is nil where the condition of a claim finds no lease either, whatever else is in the map.
 func (f fields) getLease() *lifecycle.Lease {
-	l := lifecycle.Lease{Owner: f.getText("owner"), Since: f.getInstant("since")}
-	until := f.getNumber("until")
-	if l.Owner == "" || until <= 0 {
+	until := f.getEpoch("until")
+	if until.IsZero() {
 		return nil
 	}
-	l.Until = time.Unix(until, 0).UTC()
-	return &l
+	return &lifecycle.Lease{Owner: f.getText("owner"), Since: f.getInstant("since"), Until: until}
 }
-
-// equal compares two attribute values.
-func equal(a, b types.AttributeValue) bool { return reflect.DeepEqual(a, b) }

@@ -2,7 +2,7 @@ package dynamostate
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -11,41 +11,70 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/chaveiro/chaveiro/internal/awserr"
 	"github.com/chaveiro/chaveiro/internal/lifecycle"
+	"github.com/chaveiro/chaveiro/internal/store"
 )
 
 const (
-	// segments are the readers of a long table.
+	// segments are read at the same time when a table is long.
 	segments = 4
-	// shortTable is how many pages one reader reads before a table counts as long: a page of 1 MB has about 1,500 items, so 20,000 items.
-	shortTable = 13
+	// longTable is how many pages one after the other make a table long. A page of 1 MB has about 1,500 items, so that are 20,000 items.
+	longTable = 13
 )
 
-// Scan gives all items to page, part by part and not concurrently. A table of more than about 20,000 items is read by four readers at once, and
-// then an item may come twice. Reads are eventually consistent. An error means that the items were not complete.
+// Scan gives every item to page once, part by part and never concurrently. Reads are eventually consistent. An error means that the items
+// were not complete; it wraps [store.ErrThrottled], [store.ErrAccessDenied], [store.ErrNotFound] (the table) or [store.ErrUnavailable].
+//
+// A table of up to longTable pages is read page by page. The pages of a longer one begin again in four segments at once, since the position in
+// a scan says nothing about a segment; what page has already is left out. So only long tables cost more calls, at most longTable of them.
 func (s *Store) Scan(ctx context.Context, page func([]lifecycle.State)) error {
-	complete, err := s.scanSegment(ctx, 0, 1, shortTable, page)
+	first := map[string]bool{}
+	complete, err := s.scanPages(ctx, &dynamodb.ScanInput{TableName: &s.table}, longTable, func(states []lifecycle.State) {
+		for i := range states {
+			first[states[i].ID] = true
+		}
+		page(states)
+	})
 	if err != nil || complete {
 		return err
 	}
-	var mu sync.Mutex
-	locked := func(states []lifecycle.State) {
-		mu.Lock()
-		defer mu.Unlock()
-		page(states)
-	}
-	var wg sync.WaitGroup
-	var faults [segments]error
-	for i := range segments {
-		wg.Go(func() { _, faults[i] = s.scanSegment(ctx, i, segments, 0, locked) })
-	}
-	wg.Wait()
-	return errors.Join(faults[:]...)
+	return s.scanSegments(ctx, func(states []lifecycle.State) {
+		page(slices.DeleteFunc(states, func(state lifecycle.State) bool { return first[state.ID] }))
+	})
 }
 
-// scanSegment reads one segment, at most so many pages; 0 means all. It reports whether it reached the end.
-func (s *Store) scanSegment(ctx context.Context, segment, of, most int, page func([]lifecycle.State)) (complete bool, err error) {
-	in := &dynamodb.ScanInput{TableName: &s.table, Segment: aws.Int32(int32(segment)), TotalSegments: aws.Int32(int32(of))} //nolint:gosec // at most 4
+// scanSegments reads the whole table with four readers. The first error ends all of them.
+func (s *Store) scanSegments(ctx context.Context, page func([]lifecycle.State)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var (
+		mu    sync.Mutex // for page and first
+		first error
+		wg    sync.WaitGroup
+	)
+	for i := range int32(segments) {
+		wg.Go(func() {
+			in := &dynamodb.ScanInput{TableName: &s.table, Segment: aws.Int32(i), TotalSegments: aws.Int32(segments)}
+			_, err := s.scanPages(ctx, in, 0, func(states []lifecycle.State) {
+				mu.Lock()
+				defer mu.Unlock()
+				page(states)
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil && first == nil {
+				first = err
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	return first
+}
+
+// scanPages reads at most so many pages; 0 means all. It reports whether it reached the end.
+func (s *Store) scanPages(ctx context.Context, in *dynamodb.ScanInput, most int, page func([]lifecycle.State)) (complete bool, err error) {
 	for n := 1; ; n++ {
 		out, err := s.scanPage(ctx, in)
 		if err != nil {
@@ -56,10 +85,10 @@ func (s *Store) scanSegment(ctx context.Context, segment, of, most int, page fun
 			states[i] = Decode(item)
 		}
 		page(states)
-		if len(out.LastEvaluatedKey) == 0 {
+		switch {
+		case len(out.LastEvaluatedKey) == 0:
 			return true, nil
-		}
-		if n == most {
+		case n == most:
 			return false, nil
 		}
 		in.ExclusiveStartKey = out.LastEvaluatedKey
@@ -73,46 +102,54 @@ func (s *Store) scanPage(ctx context.Context, in *dynamodb.ScanInput) (*dynamodb
 }
 
 const (
-	itemsPerGet = 100
-	// unprocessedPause is the first wait before the keys that DynamoDB left out are requested again.
-	unprocessedPause = 50 * time.Millisecond
-	longestPause     = time.Second
+	itemsPerGet = 100 // BatchGetItem
+	// firstPause is the wait before the keys that DynamoDB left unprocessed are requested again. It doubles up to longestPause.
+	firstPause   = 50 * time.Millisecond
+	longestPause = time.Second
 )
 
-// Get returns the items of connections as they are now, by connection. A connection without an item is not in it.
-func (s *Store) Get(ctx context.Context, connections []string) (map[string]lifecycle.State, error) {
-	names := slices.Compact(slices.Sorted(slices.Values(connections)))
-	found := make(map[string]lifecycle.State, len(names))
-	for chunk := range slices.Chunk(names, itemsPerGet) {
-		keys := make([]map[string]types.AttributeValue, len(chunk))
-		for i, name := range chunk {
-			keys[i] = key(name)
-		}
-		if err := s.getKeys(ctx, keys, found); err != nil {
-			return nil, s.failed("BatchGetItem", chunk[0], err)
+// Get returns the items of connections as they are now, by connection. A connection without an item is not in the map. 100 items are read in a
+// call. The errors are those of Scan; then no item is returned.
+func (s *Store) Get(ctx context.Context, ids []string) (map[string]lifecycle.State, error) {
+	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
+	found := make(map[string]lifecycle.State, len(ids))
+	for part := range slices.Chunk(ids, itemsPerGet) {
+		if err := s.getItems(ctx, part, found); err != nil {
+			return nil, err
 		}
 	}
 	return found, nil
 }
 
-// getKeys reads up to 100 items. DynamoDB may leave keys out; they are requested again.
-func (s *Store) getKeys(ctx context.Context, keys []map[string]types.AttributeValue, found map[string]lifecycle.State) error {
-	for pause := unprocessedPause; len(keys) > 0; pause = min(2*pause, longestPause) {
+// getItems reads up to 100 items. What DynamoDB leaves unprocessed is requested again until ctx ends.
+func (s *Store) getItems(ctx context.Context, ids []string, found map[string]lifecycle.State) error {
+	keys := make([]map[string]types.AttributeValue, len(ids))
+	for i, id := range ids {
+		keys[i] = key(id)
+	}
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		out, err := s.getBatch(ctx, keys)
 		if err != nil {
-			return err
+			return s.failed("BatchGetItem", ids[0], err)
 		}
-		for _, item := range out.Responses[s.table] {
-			state := Decode(item)
-			found[state.ID] = state
-		}
-		if keys = out.UnprocessedKeys[s.table].Keys; len(keys) > 0 {
-			if err := sleep(ctx, pause); err != nil {
-				return err
+		for _, items := range out.Responses { // of one table
+			for _, item := range items {
+				state := Decode(item)
+				found[state.ID] = state
 			}
 		}
+		keys = nil
+		for _, left := range out.UnprocessedKeys {
+			keys = append(keys, left.Keys...)
+		}
+		if len(keys) == 0 {
+			return nil
+		}
+		if sleep(ctx, pause) != nil {
+			return awserr.Local("BatchGetItem", s.subject(ids[0]), store.ErrThrottled,
+				fmt.Sprintf("%d of %d items were not read before the deadline, because the table is throttled", len(keys), len(ids)))
+		}
 	}
-	return nil
 }
 
 func (s *Store) getBatch(ctx context.Context, keys []map[string]types.AttributeValue) (*dynamodb.BatchGetItemOutput, error) {
@@ -123,6 +160,7 @@ func (s *Store) getBatch(ctx context.Context, keys []map[string]types.AttributeV
 	})
 }
 
+// sleep waits for d, or until ctx ends.
 func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

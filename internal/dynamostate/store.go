@@ -1,5 +1,8 @@
 // Package dynamostate keeps the state of connections in one DynamoDB table: one item for each connection, changed by conditional writes only
 // (contract.md section 2). An item holds no secret.
+//
+// Each write may be repeated by the SDK after its response was lost. DynamoDB then returns the item beside the failed condition
+// (ReturnValuesOnConditionCheckFailure), and a write that finds exactly what it was to write has succeeded.
 package dynamostate
 
 import (
@@ -10,10 +13,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-
-	"github.com/chaveiro/chaveiro/internal/awserr"
-	"github.com/chaveiro/chaveiro/internal/store"
 )
 
 // API is the part of *dynamodb.Client that a Store uses.
@@ -26,10 +25,10 @@ type API interface {
 
 // Config is what a Store needs.
 type Config struct {
-	Client      API           // usually a *dynamodb.Client, with its own retryer
-	Table       string        // name or ARN
-	CallTimeout time.Duration // of one call with all its attempts; 0 means 10 s
-	Now         func() time.Time
+	Client      API              // usually a *dynamodb.Client, whose retryer serves every call
+	Table       string           // name or ARN
+	Now         func() time.Time // nil means time.Now
+	CallTimeout time.Duration    // of one call with all its attempts, also when the caller's context has no end; 0 means 10 s
 }
 
 // Store reads and writes items. It keeps nothing between calls and is safe for concurrent use.
@@ -54,7 +53,7 @@ func New(c Config) (*Store, error) {
 		faults = append(faults, fmt.Errorf("table %q must be the name or ARN of a table", c.Table))
 	}
 	if c.CallTimeout < 0 {
-		faults = append(faults, fmt.Errorf("call time-out %v is negative", c.CallTimeout))
+		faults = append(faults, fmt.Errorf("call time-out %v must not be negative", c.CallTimeout))
 	}
 	if err := errors.Join(faults...); err != nil {
 		return nil, fmt.Errorf("configure dynamostate: %w", err)
@@ -71,21 +70,4 @@ func New(c Config) (*Store, error) {
 // within bounds one call.
 func (s *Store) within(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, s.timeout)
-}
-
-func (s *Store) failed(op, connection string, err error) error {
-	return awserr.New(op, s.table+" "+connection, err, meaning)
-}
-
-// meaning is the table of what DynamoDB's error codes mean.
-func meaning(r awserr.Response) error {
-	switch {
-	case r.Throttled(), r.Code == "RequestLimitExceeded":
-		return store.ErrThrottled
-	case r.Code == (&types.ResourceNotFoundException{}).ErrorCode():
-		return store.ErrNotFound
-	case r.Code == "AccessDeniedException", r.Code == "AccessDenied":
-		return store.ErrAccessDenied
-	}
-	return store.ErrUnavailable
 }

@@ -113,8 +113,8 @@ func Admit(now time.Time, s State, d Decision, c Candidate, p Policy) Admission 
 		return Admission{Notices: accountNotice(s.Failure, published.Account, c.Account), Rejected: accountChanged(c, published.Account)}
 	}
 	a := Admission{Token: c.token(s.ID, p)}
-	// After another program's change the parameter may hold anything: publish the new token in any case.
-	trusted := published != nil && d.Reason != ChangedByOther
+	// The parameter may be gone, or hold what another program wrote, also when the caller forces the renewal: publish the new token in any case.
+	trusted := published != nil && !d.Displaced && d.Reason != ChangedByOther
 	if trusted && c.TokenID == published.TokenID && !a.Token.ExpiresAt.After(published.ExpiresAt.Add(sameExpiry)) {
 		return reused(now, s, d, a, p)
 	}
@@ -177,7 +177,10 @@ func reused(now time.Time, s State, d Decision, a Admission, p Policy) Admission
 	published := s.Token
 	a.Reused, a.Told = true, s.Told
 	t := &a.Token
-	t.IssuedAt, t.Version = published.IssuedAt, published.Version
+	t.Version = published.Version
+	if published.IssuedAt.Before(t.IssuedAt) { // not one from the future, by a wrong clock: the token would stay due
+		t.IssuedAt = published.IssuedAt
+	}
 	if published.ExpiresAt.Sub(t.ExpiresAt).Abs() <= sameExpiry {
 		t.ExpiresAt = published.ExpiresAt
 	}

@@ -78,6 +78,7 @@ func AfterFailure(now time.Time, s State, at Attempted, c *Cause, p Policy) Stat
 	switch {
 	case wasSuspended && c.Temporary():
 		f = *was
+		f.LastAt = now.UTC().Truncate(time.Second) // the trial of this interval was made
 	case was != nil && was.Class == f.Class:
 		f.FirstAt, f.Attempts = was.FirstAt, was.Attempts+1
 		if wasSuspended {
@@ -123,7 +124,11 @@ func EndOf(wait time.Duration, now time.Time) time.Time {
 	return now.Add(wait + time.Second - 1).UTC().Truncate(time.Second)
 }
 
-// StandbyAllowed reports whether the refusal of AWSCURRENT lets a standby take over: suspended, and due by time.
+// StandbyAllowed reports whether the failure of AWSCURRENT lets a standby take over: its client credentials are refused, attempts with them are
+// suspended, and the token is due by time. failed is the state after that failure.
 func StandbyAllowed(start time.Time, d Decision, failed State) bool {
-	return d.UseStandby || failed.Failure.Class == Credentials && failed.Failure.Suspends() && failed.renewalDue(start)
+	if failed.Failure.Class != Credentials {
+		return false
+	}
+	return d.UseStandby || failed.Failure.Suspends() && failed.renewalDue(start)
 }

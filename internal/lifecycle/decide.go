@@ -84,11 +84,14 @@ type Decision struct {
 	NotBefore    time.Time // when to decide again, for Keep and Wait; zero otherwise
 	UseStandby   bool      // when AWSCURRENT is refused, a standby may be used in the same run
 	ClearFailure bool      // the failure is about client credentials that are not AWSCURRENT any more
+	Displaced    bool      // the parameter was seen not to hold the published token
 }
 
 // Decide says what to do with a connection in the run that starts at now.
 func Decide(now time.Time, s State, o Observation, p Policy, ov Override) Decision {
-	d := decide(now, view{s, o}, p, ov)
+	v := view{s, o}
+	d := decide(now, v, p, ov)
+	d.Displaced = v.displaced()
 	if d.Text == "" {
 		d.Text = string(d.Reason)
 	}
@@ -158,6 +161,11 @@ func (v view) exists() bool {
 		return v.Parameter.Version != 0
 	}
 	return v.Token != nil
+}
+
+// displaced reports whether the parameter was seen not to hold the published token: it is gone, or another program wrote it.
+func (v view) displaced() bool {
+	return v.Parameter != nil && v.Token != nil && v.Parameter.Version != v.Token.Version
 }
 
 // wanted says what would be done without failures.
@@ -268,10 +276,12 @@ func suspended(now time.Time, v view, p Policy, ov Override, want Decision) Deci
 	interval := p.TrialEvery(v.Lifetime())
 	standby := v.Failure.Class == Credentials && v.renewalDue(now)
 	next := p.NextTrial(now, v.Failure.FirstAt, interval)
+	start, last := now.Add(p.Tolerance()), v.Failure.LastAt.Add(p.Tolerance())
+	due := p.TrialDue(start, v.Failure.FirstAt, interval) && !sameInterval(last, start, v.Failure.FirstAt, interval)
 	switch {
 	case ov.Force:
 		return Decision{Action: Renew, Reason: Forced, UseStandby: standby}
-	case now.Before(v.Failure.FirstAt), p.TrialDue(now.Add(p.Tolerance()), v.Failure.FirstAt, interval):
+	case now.Before(v.Failure.FirstAt), due:
 		return Decision{Action: Trial, Reason: want.Reason, Text: string(want.Reason) + " (trial of a suspended connection)", UseStandby: standby}
 	case standby && v.Token != nil && now.Sub(v.Token.RenewAt) < p.Period+p.Period/2: // the first sweep in which it is due
 		return Decision{Action: Standby, Reason: want.Reason, Text: string(want.Reason) + " (with a standby, AWSCURRENT is suspended)", UseStandby: true}
@@ -279,6 +289,12 @@ func suspended(now time.Time, v view, p Policy, ov Override, want Decision) Deci
 		return Decision{Action: Wait, Reason: Suspended, NotBefore: next,
 			Text: fmt.Sprintf("suspended until AWSCURRENT changes; next trial %s", stamp(next))}
 	}
+}
+
+// sameInterval reports whether a and b lie in the same interval, counted from first. Then the trial of that interval was made: readers that report
+// a rejected token make no further one.
+func sameInterval(a, b, first time.Time, interval time.Duration) bool {
+	return a.Sub(first)/interval == b.Sub(first)/interval
 }
 
 // listingLag is how long a listing of secrets may show an older state, with a reserve: Secrets Manager names five minutes.

@@ -14,7 +14,7 @@ type State struct {
 	Revision int64  // +1 with every write; 0: there is no item
 	Newer    bool   // the item's schema is newer than this program: only ID and Revision are set, and it must be left alone
 
-	Current       string    // version id that was AWSCURRENT when the connection was last renewed or failed; "" when neither has happened
+	Current       string    // version id that was AWSCURRENT when the published token was issued; "" when there was none
 	ChangedAt     time.Time // LastChangedDate of the secret then
 	Paused        bool      // the tag, as the last listing showed it
 	Configuration string    // 16 hex digits: configuration of the document that got the published token; "" when unknown

@@ -19,8 +19,8 @@ import (
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
-// TestEachEndpointIsAskedOnceWhateverTheNumberOfTenants, without credentials, and no secret is read for it.
-func TestEachEndpointIsAskedOnceWhateverTheNumberOfTenants(t *testing.T) {
+// TestEachEndpointIsProbedOnceWhateverTheNumberOfTenants, without credentials, and no secret is read for it.
+func TestEachEndpointIsProbedOnceWhateverTheNumberOfTenants(t *testing.T) {
 	bubble(t, func(w *world) {
 		for i := range 50 {
 			w.kiwi(fmt.Sprintf("kiwify/t%d", i), 20*time.Hour)
@@ -35,8 +35,10 @@ func TestEachEndpointIsAskedOnceWhateverTheNumberOfTenants(t *testing.T) {
 			t.Fatalf("%+v", report)
 		}
 		for i, want := range []probe.Endpoint{
-			{Provider: "hotmart", Host: "api-sec-vlc.hotmart.com", Status: probe.Healthy, Probe: provider.ProbeReachability, Latency: probe.Latency{Reused: true}, ThresholdMS: 1000, HTTPStatus: 401, Code: "client_auth_not_seen"},
-			{Provider: "kiwify", Host: "public-api.kiwify.com", Status: probe.Healthy, Probe: provider.ProbeReachability, Latency: probe.Latency{Reused: true}, ThresholdMS: 1000, HTTPStatus: 400, Code: "client_auth_not_seen"},
+			{Provider: "hotmart", Host: "api-sec-vlc.hotmart.com", Status: probe.Healthy, Probe: provider.ProbeReachability,
+				Latency: probe.Latency{Reused: true}, ThresholdMS: 1000, HTTPStatus: 401, Code: "client_auth_not_seen"},
+			{Provider: "kiwify", Host: "public-api.kiwify.com", Status: probe.Healthy, Probe: provider.ProbeReachability,
+				Latency: probe.Latency{Reused: true}, ThresholdMS: 1000, HTTPStatus: 400, Code: "client_auth_not_seen"},
 		} {
 			got, _ := json.Marshal(report.Endpoints[i])
 			if text, _ := json.Marshal(want); string(got) != string(text) {
@@ -55,7 +57,7 @@ func TestEachEndpointIsAskedOnceWhateverTheNumberOfTenants(t *testing.T) {
 	})
 }
 
-func TestWhatAnEndpointAnswers(t *testing.T) {
+func TestTheResponseOfAnEndpoint(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault  oauthtest.Fault
 		status probe.Status
@@ -74,7 +76,7 @@ func TestWhatAnEndpointAnswers(t *testing.T) {
 		"a redirect":                       {oauthtest.Redirect("https://elsewhere.example/").Always(), probe.Unhealthy, "redirect_refused", 307, 0, 1},
 		"a connection that breaks":         {oauthtest.Reset().Always(), probe.Unhealthy, "network_ambiguous", 0, 0, 1},
 		"nobody there":                     {oauthtest.Fail(oauthtest.Refused()).Always(), probe.Unhealthy, "network", 0, 0, 1},
-		"a token for nobody":               {oauthtest.Respond(200, nil, `{"access_token":"T-for-nobody"}`).Always(), probe.Unhealthy, "no_refusal", 0, 0, 1},
+		"a token for nobody":               {oauthtest.Respond(200, nil, `{"access_token":"T-1"}`).Always(), probe.Unhealthy, "no_refusal", 0, 0, 1},
 		"no answer: it costs one time-out, not two": {oauthtest.Hang().Always(), probe.Unhealthy, "network_ambiguous", 0, 10000, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -129,7 +131,7 @@ func TestHungEndpointsCostOneTimeOutTogether(t *testing.T) {
 	})
 }
 
-// generic is a connection at an endpoint that only its document tells.
+// generic is a connection at an endpoint that only its document names.
 func (w *world) generic(connection, host string) {
 	w.t.Helper()
 	if w.network[host] == nil {
@@ -141,8 +143,8 @@ func (w *world) generic(connection, host string) {
 	w.token(connection, r)
 }
 
-// TestOneDocumentIsReadWhereOnlyItTellsTheEndpoint, another one in each turn, and the pair in it is not sent.
-func TestOneDocumentIsReadWhereOnlyItTellsTheEndpoint(t *testing.T) {
+// TestOneDocumentIsReadWhereOnlyItNamesTheEndpoint, another one in each turn, and the client credentials in it are not sent.
+func TestOneDocumentIsReadWhereOnlyItNamesTheEndpoint(t *testing.T) {
 	bubble(t, func(w *world) {
 		for _, c := range []string{"generic/a", "generic/b", "generic/c"} {
 			w.generic(c, "auth.example.com")
@@ -202,7 +204,7 @@ func TestADocumentThatCannotBeUsedSaysNothingOfTheEndpoint(t *testing.T) {
 			})
 		})
 	}
-	bubble(t, func(w *world) { // it has moved since the token was minted
+	bubble(t, func(w *world) { // it has moved since the token was issued
 		w.generic("generic/a", "auth.example.com")
 		w.secret("generic/a", `"provider":"generic","token_endpoint":"https://new.example.com/oauth/token"`)
 		if r := w.run(`{}`); len(r.Endpoints) != 0 || r.Status != probe.Healthy {
@@ -233,14 +235,15 @@ func TestTokenProbes(t *testing.T) {
 		for range 4 {
 			r := w.run(`{"probe":"token"}`)
 			for _, e := range r.Endpoints {
-				if want := map[string]probe.Probe{"paypal": provider.ProbeToken, "kiwify": provider.ProbeReachability}[e.Provider]; e.Probe != want || e.Status != probe.Healthy {
+				kinds := map[string]probe.Probe{"paypal": provider.ProbeToken, "kiwify": provider.ProbeReachability}
+				if e.Probe != kinds[e.Provider] || e.Status != probe.Healthy {
 					t.Errorf("%+v", e)
 				}
 			}
 			for _, ev := range w.events {
 				used[ev.Connection]++
-				if minted := ev.Probe == provider.ProbeToken; minted != (len(ev.TokenID) == 16 && ev.Credential != "" && ev.ExpiresAt.After(time.Now())) {
-					t.Errorf("what was minted is told: %+v", ev)
+				if issued := ev.Probe == provider.ProbeToken; issued != (len(ev.TokenID) == 16 && ev.Credential != "" && ev.ExpiresAt.After(time.Now())) {
+					t.Errorf("an issued token is logged: %+v", ev)
 				}
 			}
 			<-time.After(5 * time.Minute)
@@ -249,9 +252,9 @@ func TestTokenProbes(t *testing.T) {
 			t.Errorf("used %v", used)
 		}
 		if paypal.Total().Minted != 4 || w.kiwify.Total().Minted != 0 || w.aws.Snapshot(true) != before {
-			t.Errorf("PayPal minted %d, Kiwify %d", paypal.Total().Minted, w.kiwify.Total().Minted)
+			t.Errorf("PayPal issued %d, Kiwify %d", paypal.Total().Minted, w.kiwify.Total().Minted)
 		}
-		// A pair that is refused now is an early warning: its token still lives.
+		// Client credentials that are rejected now are an early warning: their token is still valid.
 		paypal.Remove("id-of-paypal-a")
 		paypal.Remove("id-of-paypal-b")
 		r := w.run(`{"connections":["paypal/a"],"probe":"token"}`)
@@ -260,7 +263,7 @@ func TestTokenProbes(t *testing.T) {
 			t.Errorf("%+v: the endpoint did its work", e)
 		}
 		if r := w.run(`{"connections":["paypal/wrong"],"probe":"token"}`); w.only(r).Probe != provider.ProbeReachability {
-			t.Errorf("a pair that is known to be refused was used: %+v", r.Endpoints)
+			t.Errorf("client credentials that are known to be rejected were used: %+v", r.Endpoints)
 		}
 	})
 }
@@ -284,7 +287,7 @@ func TestWithManyEndpointsTheyTakeTurns(t *testing.T) {
 			<-time.After(5 * time.Minute)
 		}
 		if len(seen) != n {
-			t.Errorf("%d of %d were asked", len(seen), n)
+			t.Errorf("%d of %d were probed", len(seen), n)
 		}
 	})
 }
@@ -308,8 +311,8 @@ func TestTheReportComesBeforeTheDeadline(t *testing.T) {
 	})
 }
 
-// TestWhoIsNotAsked: what only paused connections use, what is orphaned, a provider that this program does not know, and a host that is none.
-func TestWhoIsNotAsked(t *testing.T) {
+// TestWhichEndpointsAreNotProbed: what only paused connections use, what is orphaned, a provider that this program does not know, and a host that is none.
+func TestWhichEndpointsAreNotProbed(t *testing.T) {
 	bubble(t, func(w *world) {
 		w.kiwi("kiwify/x", 20*time.Hour)
 		w.must(w.aws.TagSecret("oauth/kiwify/x", "chaveiro:paused", "true"))
@@ -318,7 +321,7 @@ func TestWhoIsNotAsked(t *testing.T) {
 		r := w.record("other/x", 20*time.Hour)
 		r.Provider, r.Endpoint = "of-a-newer-version", "auth.example.com"
 		w.token("other/x", r)
-		_, err := w.aws.PutSecret("oauth/kiwify/y", `{}`) // its document tells no other host, and would be named with this one
+		_, err := w.aws.PutSecret("oauth/kiwify/y", `{}`) // its document names no host, and would be reported with this one
 		w.must(err)
 		r = w.record("kiwify/y", 20*time.Hour)
 		for i, host := range []string{strings.Repeat("x", 260), "<script>", "a b", "HOST", "https://x", "a\nb", "x@y"} {
@@ -335,7 +338,7 @@ func TestWhoIsNotAsked(t *testing.T) {
 	})
 }
 
-// TestAConnectionWithoutATokenHasAnEndpointToo: its failure says where it asked.
+// TestAConnectionWithoutATokenHasAnEndpointToo: its failure names the endpoint.
 func TestAConnectionWithoutATokenHasAnEndpointToo(t *testing.T) {
 	bubble(t, func(w *world) {
 		w.secret("kiwify/x", `"provider":"kiwify"`)
@@ -351,7 +354,8 @@ func TestAConnectionWithoutATokenHasAnEndpointToo(t *testing.T) {
 func TestTwoProvidersOnOneHostAreOneEndpoint(t *testing.T) {
 	bubble(t, func(w *world) {
 		w.kiwi("kiwify/x", 20*time.Hour)
-		w.secret("a/x", `"provider":"generic","token_endpoint":"https://public-api.kiwify.com/v1/oauth/token","token_endpoint_auth_method":"client_secret_post"`)
+		w.secret("a/x", `"provider":"generic","token_endpoint":"https://public-api.kiwify.com/v1/oauth/token",`+
+			`"token_endpoint_auth_method":"client_secret_post"`)
 		r := w.record("a/x", 20*time.Hour)
 		r.Provider = "generic"
 		w.token("a/x", r)
@@ -395,7 +399,8 @@ func TestEveryFaultOfAConfiguration(t *testing.T) {
 
 // FuzzParseCall: whatever comes in, there is a call or an error that is one short line.
 func FuzzParseCall(f *testing.F) {
-	for _, seed := range []string{`{}`, `{"connections":["a/b"],"probe":"token"}`, `{"probe":"none"}`, `[1]`, `{"source":"a","detail-type":"b"}`, "{\"\\u0000\":1}"} {
+	seeds := []string{`{}`, `{"connections":["a/b"],"probe":"token"}`, `{"probe":"none"}`, `[1]`, `{"source":"a","detail-type":"b"}`, "{\"\\u0000\":1}"}
+	for _, seed := range seeds {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -426,7 +431,7 @@ func TestAnInvocationThatEndsSaysNothingOfAnEndpoint(t *testing.T) {
 	})
 }
 
-// unreliable answers with an error of its own kind, against what Prober promises.
+// unreliable returns an error of another type than Prober promises.
 type unreliable struct{ probe.Prober }
 
 func (unreliable) Probe(context.Context, oauth.TokenRequest) (oauth.ProbeResult, error) {
@@ -447,7 +452,7 @@ func TestAnErrorOfAnotherKindIsNoHealth(t *testing.T) {
 func TestATenantThatWasGivenUpHasNoEndpoint(t *testing.T) {
 	for name, c := range map[string]struct {
 		failing, expired time.Duration
-		asked            bool
+		probed           bool
 	}{
 		"a day of both":                            {25 * time.Hour, 25 * time.Hour, false},
 		"it fails for less":                        {23 * time.Hour, 25 * time.Hour, true},
@@ -466,8 +471,8 @@ func TestATenantThatWasGivenUpHasNoEndpoint(t *testing.T) {
 				}
 				delete(w.network, "dead.example.com")
 				report := w.run(`{}`)
-				asked := slices.ContainsFunc(report.Endpoints, func(e probe.Endpoint) bool { return e.Host == "dead.example.com" })
-				if asked != c.asked || !asked && report.Status != probe.Degraded {
+				probed := slices.ContainsFunc(report.Endpoints, func(e probe.Endpoint) bool { return e.Host == "dead.example.com" })
+				if probed != c.probed || !probed && report.Status != probe.Degraded {
 					t.Errorf("%s, endpoints %+v", report.Status, report.Endpoints)
 				}
 			})
@@ -530,15 +535,15 @@ func (s slowSecrets) Read(ctx context.Context, connection string) (store.Documen
 	}
 }
 
-// TestAStoreThatHangsCostsNotTheReport: a document that does not come, or late, for an endpoint that hangs too, and then the sentences.
+// TestAStoreThatHangsCostsNotTheReport: the document of an endpoint that hangs too comes late or never.
 func TestAStoreThatHangsCostsNotTheReport(t *testing.T) {
 	for name, c := range map[string]struct {
 		patience, limit, within time.Duration
 		endpoints               int
 	}{
-		"for ever, with little time": {time.Hour, 12 * time.Second, 11 * time.Second, 2},
-		"for ever":                   {time.Hour, 2 * time.Minute, 21 * time.Second, 2},
-		"for nine of ten seconds, and then the endpoint does": {9 * time.Second, 12 * time.Second, 11 * time.Second, 1},
+		"it never comes, and little time is left": {time.Hour, 12 * time.Second, 11 * time.Second, 2},
+		"it never comes": {time.Hour, 2 * time.Minute, 21 * time.Second, 2},
+		"it comes after nine of ten seconds, and then the endpoint hangs": {9 * time.Second, 12 * time.Second, 11 * time.Second, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(w *world) {

@@ -45,7 +45,8 @@ type world struct {
 func bubble(t *testing.T, f func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, aws: new(awstest.World), hotmart: oauthtest.Hotmart(oauthtest.Options{}), kiwify: oauthtest.Kiwify(oauthtest.Options{Seed: 2}), canaries: map[string]string{}}
+		w := &world{t: t, aws: new(awstest.World), canaries: map[string]string{}}
+		w.hotmart, w.kiwify = oauthtest.Hotmart(oauthtest.Options{}), oauthtest.Kiwify(oauthtest.Options{Seed: 2})
 		w.network = oauthtest.NewNetwork(w.hotmart, w.kiwify)
 		<-time.After(30 * 24 * time.Hour)
 		w.aws.ResetCalls()
@@ -117,7 +118,8 @@ func (w *world) secret(connection, document string) {
 	w.t.Helper()
 	canary := canary("secret", connection)
 	w.canaries[canary] = "client_secret of " + connection
-	_, err := w.aws.PutSecret("oauth/"+connection, fmt.Sprintf(`{%s,"client_id":"id-of-%s","client_secret":%q}`, document, strings.ReplaceAll(connection, "/", "-"), canary))
+	id := "id-of-" + strings.ReplaceAll(connection, "/", "-")
+	_, err := w.aws.PutSecret("oauth/"+connection, fmt.Sprintf(`{%s,"client_id":%q,"client_secret":%q}`, document, id, canary))
 	w.must(err)
 }
 
@@ -130,7 +132,8 @@ func canary(kind, connection string) string {
 // record describes a token of a day, which was issued with the connection's present secret.
 func (w *world) record(connection string, expiresIn time.Duration) lifecycle.Token {
 	now := time.Now().UTC().Truncate(time.Second)
-	t := lifecycle.Token{Provider: "kiwify", Endpoint: "public-api.kiwify.com", IssuedAt: now.Add(expiresIn - 24*time.Hour), ExpiresAt: now.Add(expiresIn),
+	t := lifecycle.Token{Provider: "kiwify", Endpoint: "public-api.kiwify.com",
+		IssuedAt: now.Add(expiresIn - 24*time.Hour), ExpiresAt: now.Add(expiresIn),
 		TokenID: "0123456789abcdef", Shape: "89abcdef", Credential: w.current(connection), Stage: "AWSCURRENT", Version: 1}
 	t.RenewAt = t.IssuedAt.Add(12 * time.Hour)
 	return t
@@ -178,8 +181,9 @@ func (w *world) failure(connection, sentence string, first time.Duration) {
 	w.t.Helper()
 	now := time.Now().UTC().Truncate(time.Second)
 	w.update(connection, func(s *lifecycle.State) {
-		s.Failure = &lifecycle.Failure{Class: lifecycle.Credentials, Code: "invalid_client", Provider: "kiwify", Endpoint: "public-api.kiwify.com", Attempts: 3,
-			FirstAt: now.Add(-first), LastAt: now.Add(-time.Minute), NextAt: now.Add(time.Hour), Current: w.current(connection), Message: sentence}
+		s.Failure = &lifecycle.Failure{Class: lifecycle.Credentials, Code: "invalid_client", Provider: "kiwify", Endpoint: "public-api.kiwify.com",
+			Attempts: 3, FirstAt: now.Add(-first), LastAt: now.Add(-time.Minute), NextAt: now.Add(time.Hour),
+			Current: w.current(connection), Message: sentence}
 	})
 }
 

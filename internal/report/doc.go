@@ -1,5 +1,5 @@
-// Package report tells people and CloudWatch what the functions did: structured log lines, and metrics in the embedded metric format. What
-// it is given holds no secret (refresh.Event and refresh.Result have no field for one), and it adds none.
+// Package report writes what the functions did: structured log lines for people, and metrics for CloudWatch in the embedded metric format. Its
+// input holds no secret (refresh.Event and refresh.Result have no field for one), and it adds none.
 package report
 
 import (
@@ -70,7 +70,7 @@ type Run struct {
 	attempts []attempt
 	failed   map[string]int // provider -> connections that failed in this run
 	fresh    map[string]int // provider -> tokens published
-	notices  int
+	notices  int            // of a rotation; those of the refresher are in its result
 }
 
 // attempt is one request to a token endpoint, as the metrics AuthLatency and AuthSuccess count it.
@@ -83,14 +83,14 @@ type attempt struct {
 	probe      bool // of a healthcheck
 }
 
-// attemptOf judges a request. Client credentials or a request that are refused are the endpoint's proper response: Failing and RefreshFailed count
-// those. So a tenant with bad client credentials, which make one trial an hour, does not look like an outage.
+// attemptOf says whether the endpoint worked. To reject client credentials or a request is the endpoint's proper response: Failing and
+// RefreshFailed count those. So a connection with bad client credentials, which makes one trial an hour, does not look like an outage.
 func attemptOf(connection, provider, endpoint string, took time.Duration, code string, class lifecycle.Class) attempt {
 	success := code == "" || class == lifecycle.Credentials || class == lifecycle.Configuration
 	return attempt{connection: connection, provider: provider, endpoint: endpoint, millis: float64(took) / float64(time.Millisecond), success: success}
 }
 
-// attempted notes a request. One that is repeated counts once, as it ended.
+// attempted adds a request. A repeated request counts once, with its last result.
 func (r *Run) attempted(number int, a attempt) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -140,7 +140,7 @@ func (r *Run) line(level slog.Level, message string, attrs ...slog.Attr) {
 	}
 	record := slog.NewRecord(r.reporter.cfg.Now(), level, message, 0)
 	record.AddAttrs(attrs...)
-	_ = r.log.Handle(ctx, record) // there is nowhere to tell that logs cannot be written
+	_ = r.log.Handle(ctx, record) // a log that cannot be written has nowhere to report it
 }
 
 func (r *Run) accumulate(ev refresh.Event) {
@@ -152,12 +152,9 @@ func (r *Run) accumulate(ev refresh.Event) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if ev.Counts() {
-		r.notices++
-	}
 	switch ev.Kind {
 	case refresh.EventFailed:
-		if ev.Stage == "" || ev.Stage == store.StageCurrent {
+		if ev.Stage == "" || ev.Stage == store.StageCurrent { // not a standby that failed after AWSCURRENT
 			r.failed[ev.Provider]++
 		}
 	case refresh.EventRefreshed:
@@ -236,7 +233,7 @@ func (f *fields) when(key string, t time.Time) {
 	}
 }
 
-// latencyAttr tells where the time went, in milliseconds.
+// latencyAttr is the time of a request by phase, in milliseconds.
 func latencyAttr(l oauth.Latency) slog.Attr {
 	ms := func(key string, d time.Duration) slog.Attr { return slog.Float64(key, float64(d.Microseconds())/1000) }
 	return slog.Attr{Key: "latency_ms", Value: slog.GroupValue(ms("dns", l.DNS), ms("connect", l.Connect), ms("tls", l.TLS),

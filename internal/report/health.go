@@ -9,8 +9,8 @@ import (
 	"github.com/chaveiro/chaveiro/internal/refresh"
 )
 
-// ObserveProbe logs one event of a healthcheck. It is what probe.Config.Observe wants. The metrics come from the report: of a request that was
-// repeated the faster one counts.
+// ObserveProbe logs one event of a healthcheck. It fits probe.Invocation.Observe. The metrics come from the report: of a repeated request the
+// faster one counts.
 func (r *Run) ObserveProbe(ev probe.Event) {
 	level := slog.LevelInfo
 	if ev.Kind != probe.EventProbe || ev.Class != "" {
@@ -27,6 +27,14 @@ func (r *Run) ObserveProbe(ev probe.Event) {
 	r.line(level, string(ev.Kind), attrs...)
 }
 
+// HealthMalformed logs an event of a healthcheck that cannot be read, and counts it as a notice, as Malformed does.
+func (r *Run) HealthMalformed(err error) {
+	l := newLine()
+	l.add("Notices", "Count", 1)
+	r.write(l, "")
+	r.HealthDone(probe.Report{}, err)
+}
+
 // HealthDone logs a report and writes the metrics of its endpoints. err is what the function returns.
 func (r *Run) HealthDone(found probe.Report, err error) {
 	if err != nil {
@@ -34,10 +42,10 @@ func (r *Run) HealthDone(found probe.Report, err error) {
 		return
 	}
 	for _, e := range found.Endpoints {
-		if took, answered, ok := e.Measured(); ok {
+		if took, success, ok := e.Measured(); ok {
 			r.mu.Lock()
 			r.attempts = append(r.attempts, attempt{
-				provider: e.Provider, endpoint: e.Host, millis: float64(took) / float64(time.Millisecond), success: answered, probe: true,
+				provider: e.Provider, endpoint: e.Host, millis: float64(took) / float64(time.Millisecond), success: success, probe: true,
 			})
 			r.mu.Unlock()
 		}

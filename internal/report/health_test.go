@@ -8,25 +8,28 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/internal/probe"
 	"github.com/chaveiro/chaveiro/internal/provider"
-	"github.com/chaveiro/chaveiro/internal/renew"
 	"github.com/chaveiro/chaveiro/internal/report"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
-// healthReport is one that probe really made: Kiwify answers in a quarter of a second, Hotmart not at all; both tokens expired an hour ago.
+// healthReport is a report of the package probe: Kiwify responds within a quarter of a second, Hotmart not at all; both tokens expired an hour ago.
 func healthReport(t *testing.T, observe func(probe.Event)) probe.Report {
 	t.Helper()
 	catalogue, err := provider.Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	checker, err := probe.New(probe.Config{Secrets: secrets{}, Parameters: parameters{}, Asker: answers{}, Catalogue: catalogue, SecretPrefix: "oauth/", Now: noon, Observe: observe})
+	checker, err := probe.New(probe.Config{
+		Secrets: secrets{}, States: states{}, Prober: prober{}, Catalogue: catalogue, SecretPrefix: "oauth/", Now: noon,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := checker.Run(t.Context(), probe.Call{})
+	r, err := checker.Run(t.Context(), probe.Call{}, probe.Invocation{Observe: observe})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,40 +38,40 @@ func healthReport(t *testing.T, observe func(probe.Event)) probe.Report {
 
 type secrets struct{}
 
-func (secrets) List(context.Context) ([]probe.Secret, error) {
-	return []probe.Secret{{Connection: "kiwify/main"}, {Connection: "hotmart/loja-a"}}, nil
+func (secrets) List(_ context.Context, page func([]store.Secret)) error {
+	page([]store.Secret{{Connection: "kiwify/main"}, {Connection: "hotmart/loja-a"}})
+	return nil
 }
 
-func (secrets) Read(context.Context, string) (probe.Document, error) {
-	return probe.Document{}, errors.New("no document is needed")
+func (secrets) Read(context.Context, string) (store.Document, error) {
+	return store.Document{}, errors.New("no document is needed")
 }
 
-type parameters struct{}
+type states struct{ probe.States }
 
-func (parameters) List(context.Context) ([]probe.Parameter, error) {
-	var list []probe.Parameter
-	for connection, r := range map[string]renew.Record{
+func (states) Scan(_ context.Context, page func([]lifecycle.State)) error {
+	for connection, token := range map[string]lifecycle.Token{
 		"kiwify/main":    {Provider: "kiwify", Endpoint: "public-api.kiwify.com"},
 		"hotmart/loja-a": {Provider: "hotmart", Endpoint: "api-sec-vlc.hotmart.com"},
 	} {
-		r.IssuedAt, r.RenewAt, r.ExpiresAt, r.Seq = noon().Add(-9*time.Hour), noon().Add(-5*time.Hour), noon().Add(-time.Hour), 1
-		list = append(list, probe.Parameter{Connection: connection, Type: "SecureString", Version: 1, Description: r.Encode()})
+		token.IssuedAt, token.RenewAt, token.ExpiresAt = noon().Add(-9*time.Hour), noon().Add(-5*time.Hour), noon().Add(-time.Hour)
+		page([]lifecycle.State{{ID: connection, Revision: 1, Token: &token}})
 	}
-	return list, nil
+	return nil
 }
 
-func (parameters) Failures(context.Context, []string) (map[string]string, error) { return nil, nil }
+type prober struct{ probe.Prober }
 
-type answers struct{ probe.Asker }
-
-func (answers) Reach(_ context.Context, req oauth.Request) (oauth.Refusal, error) {
-	if req.TokenEndpoint == "https://public-api.kiwify.com/v1/oauth/token" {
-		return oauth.Refusal{Status: 400, Code: "client_auth_not_seen", Latency: oauth.Latency{FirstByte: 240 * time.Millisecond, Total: 250 * time.Millisecond}}, nil
+func (prober) Probe(_ context.Context, req oauth.TokenRequest) (oauth.ProbeResult, error) {
+	if req.Endpoint.URL == "https://public-api.kiwify.com/v1/oauth/token" {
+		latency := oauth.Latency{FirstByte: 240 * time.Millisecond, Total: 250 * time.Millisecond}
+		return oauth.ProbeResult{Status: 400, Code: "client_auth_not_seen", Latency: latency}, nil
 	}
-	return oauth.Refusal{Latency: oauth.Latency{Total: 10 * time.Second}}, &oauth.Error{Class: oauth.Transient, Code: oauth.CodeNetworkAmbiguous, Description: "no answer"}
+	return oauth.ProbeResult{Latency: oauth.Latency{Total: 10 * time.Second}},
+		&oauth.Error{Class: oauth.Transient, Code: oauth.CodeNetworkAmbiguous, Description: "no response"}
 }
 
-func TestAReportIsToldAndMeasured(t *testing.T) {
+func TestAReportIsLoggedAndMeasured(t *testing.T) {
 	for _, byProvider := range []bool{false, true} {
 		lines := written(t, report.Config{ByProvider: byProvider}, func(r *report.Run) {
 			r.HealthDone(healthReport(t, r.ObserveProbe), nil)
@@ -89,7 +92,8 @@ func TestAReportIsToldAndMeasured(t *testing.T) {
 			switch p["provider"] {
 			case "kiwify":
 				if p["level"] != "INFO" || p["endpoint"] != "public-api.kiwify.com" || p["code"] != "client_auth_not_seen" || p["http_status"] != 400.0 ||
-					p["probe"] != "reachability" || p["requestId"] != "request-1" || latency["total"] != 250.0 || latency["first_byte"] != 240.0 || isTrue(latency["reused"]) {
+					p["probe"] != "reachability" || p["requestId"] != "request-1" || latency["total"] != 250.0 || latency["first_byte"] != 240.0 ||
+					isTrue(latency["reused"]) {
 					t.Errorf("%v", p)
 				}
 			case "hotmart":
@@ -101,7 +105,8 @@ func TestAReportIsToldAndMeasured(t *testing.T) {
 		if len(probes) != 2 || len(attention) != 2 || len(health) != 1 {
 			t.Fatalf("lines %v", lines)
 		}
-		if a := attention[0]; a["level"] != "WARN" || a["connection"] != "hotmart/loja-a" || a["state"] != "expired" || a["seconds_to_expiry"] != -3600.0 || a["reason"] == "" {
+		if a := attention[0]; a["level"] != "WARN" || a["connection"] != "hotmart/loja-a" || a["state"] != "expired" ||
+			a["seconds_to_expiry"] != -3600.0 || a["reason"] == "" {
 			t.Errorf("%v", a)
 		}
 		counts, _ := health[0]["connections"].(map[string]any)
@@ -135,9 +140,10 @@ func TestHealthIsMeasuredAtAnyLogLevel(t *testing.T) {
 	}
 }
 
-func TestWhatIsAskedOfNobodyIsAWarning(t *testing.T) {
+func TestAnEndpointThatIsNotProbedIsAWarning(t *testing.T) {
 	lines := written(t, report.Config{}, func(r *report.Run) {
-		r.ObserveProbe(probe.Event{Kind: probe.EventUnasked, Provider: "generic", Endpoint: "auth.example.com", Connection: "a/b", Code: "invalid_document", Message: "x"})
+		r.ObserveProbe(probe.Event{Kind: probe.EventNotProbed, Provider: "generic", Endpoint: "auth.example.com", Connection: "a/b",
+			Code: "invalid_document", Message: "x"})
 	})
 	if l := lines[0]; l["level"] != "WARN" || l["message"] != "not_probed" || l["connection"] != "a/b" || l["detail"] != "x" {
 		t.Errorf("%v", l)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/internal/refresh"
 	"github.com/chaveiro/chaveiro/internal/report"
 	"github.com/chaveiro/chaveiro/internal/rotate"
@@ -18,17 +19,19 @@ import (
 // TestLinesToTheByte: people search for these lines, and filters of CloudWatch match them.
 func TestLinesToTheByte(t *testing.T) {
 	at := time.Date(2026, 1, 2, 12, 0, 0, 999_999_999, time.FixedZone("BRT", -3*60*60))
-	latency := oauth.Latency{DNS: 1500 * time.Microsecond, Connect: 2 * time.Millisecond, TLS: 30_001 * time.Microsecond, FirstByte: 1, Total: time.Second, Reused: true}
+	latency := oauth.Latency{DNS: 1500 * time.Microsecond, Connect: 2 * time.Millisecond, TLS: 30_001 * time.Microsecond, FirstByte: 1,
+		Total: time.Second, Reused: true}
 	for name, c := range map[string]struct {
-		tell func(*report.Run)
+		log  func(*report.Run)
 		want string
 	}{
 		"everything": {
 			func(r *report.Run) {
 				r.Observe(refresh.Event{
 					Kind: refresh.EventFailed, Connection: "a/b", Provider: "p", Endpoint: "h:8443", Reason: "due", Message: `it's "<not>" good & não`,
-					Credential: "v1", Stage: "AWSCURRENT", TokenID: "0123", JTI: "j", Scope: "a b", ExpiresAt: at, RenewAt: at.Truncate(time.Second), Version: 7,
-					Class: oauth.Transient, Code: "server_error", HTTPStatus: 503, NextAt: at, Attempt: 2, Latency: latency, Notice: "n", Details: []string{"one", "<two>"},
+					Credential: "v1", Stage: "AWSCURRENT", TokenID: "0123", JTI: "j", Scope: "a b", ExpiresAt: at, RenewAt: at.Truncate(time.Second),
+					Version: 7, Class: lifecycle.Transient, Code: "server_error", HTTPStatus: 503, NextAt: at, Attempt: 2, Latency: latency,
+					Notice: "n", Details: []string{"one", "<two>"},
 				})
 			},
 			`{"timestamp":"2026-01-02T12:00:00Z","level":"WARN","message":"refresh_failed","requestId":"request-1","connection":"a/b","provider":"p",` +
@@ -46,20 +49,21 @@ func TestLinesToTheByte(t *testing.T) {
 				r.Done(refresh.Result{Plan: []refresh.Planned{}, Connections: 3, Counts: refresh.Counts{Refreshed: 2}}, errors.New("x <y>"))
 			},
 			`{"timestamp":"2026-01-02T12:00:00Z","level":"ERROR","message":"run","requestId":"request-1","connections":3,` +
-				`"counts":{"refreshed":2,"fresh":0,"reissued":0,"failed":0,"deferred":0,"orphaned":0,"paused":0},"error":"x <y>"}`,
+				`"counts":{"refreshed":2,"fresh":0,"reused":0,"failed":0,"deferred":0,"orphaned":0,"paused":0},"error":"x <y>"}`,
 		},
 		"a decision of a rotation": {
 			func(r *report.Run) {
-				r.ObserveRotation(rotate.Audit{Kind: rotate.EventPublished, Step: "finishSecret", Connection: "a/b", SecretARN: "arn", Version: "v2", Critical: true, ExpiresAt: at, Latency: latency})
+				r.ObserveRotation(rotate.Audit{Kind: rotate.EventPublished, Step: "finishSecret", Connection: "a/b", SecretARN: "arn", Version: "v2",
+					Critical: true, ExpiresAt: at, Latency: latency})
 			},
-			`{"timestamp":"2026-01-02T12:00:00Z","level":"INFO","message":"` + string(rotate.EventPublished) + `","requestId":"request-1","step":"finishSecret",` +
-				`"connection":"a/b","secret_arn":"arn","version_id":"v2","critical":true,"expires_at":"2026-01-02T15:00:00Z",` +
+			`{"timestamp":"2026-01-02T12:00:00Z","level":"INFO","message":"` + string(rotate.EventPublished) + `","requestId":"request-1",` +
+				`"step":"finishSecret","connection":"a/b","secret_arn":"arn","version_id":"v2","critical":true,"expires_at":"2026-01-02T15:00:00Z",` +
 				`"latency_ms":{"dns":1.5,"connect":2,"tls":30.001,"first_byte":0,"total":1000,"reused":true}}`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
-			c.tell(report.New(report.Config{Out: &out, Stack: "chaveiro", Now: noon}).Run("request-1"))
+			c.log(report.New(report.Config{Out: &out, Stack: "chaveiro", Now: noon}).Run("request-1"))
 			if got := out.String(); got != c.want+"\n" {
 				t.Errorf("wrote\n%s\nwant\n%s", got, c.want)
 			}

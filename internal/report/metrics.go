@@ -58,6 +58,12 @@ func (r *Run) Done(result refresh.Result, err error) {
 	r.line(level, "run", attrs...)
 }
 
+// Malformed logs an event that cannot be read, as the end of its invocation, and counts it as a notice: the sender got an error that it may not
+// read. err is what the function returns.
+func (r *Run) Malformed(err error) {
+	r.Done(refresh.Result{Health: refresh.Health{Notices: 1}}, err)
+}
+
 // writeMetrics leaves Refreshed out when the run failed and renewed nothing: the dead man's switch counts the values of Refreshed, and a run
 // that could do no work must not keep it quiet (contract.md section 8).
 func (r *Run) writeMetrics(result refresh.Result, err error) {
@@ -93,7 +99,7 @@ func (r *Run) writeByProvider() {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if name == "" { // failed before its document told a provider
+		if name == "" { // the attempt failed before the document was read
 			continue
 		}
 		l := newLine()
@@ -136,33 +142,33 @@ func (r *Run) writeAttempts(attempts []attempt, provider string) {
 	}
 }
 
-// latenciesOf are the times of the requests: of every probe, and of what the refresher and the rotator asked all but the slowest tenth, begun,
-// though never all, and never more than half of several to one endpoint. As of a probe that is repeated the faster one counts (contract.md
-// section 8). The alarm AuthSlow looks at the greatest, so that one slow endpoint of many is seen, by its probe at least; without this a busy
-// installation would be alarmed by the one request in fifty that is slow anywhere.
+// latenciesOf returns the times of all probes, and of the requests of the refresher and the rotator without the slowest tenth, rounded up; but
+// never without all of them, nor without more than half of several to one endpoint (contract.md section 8). The alarm AuthSlow compares the
+// maximum, so that one slow endpoint of many is seen, at least by its probe. With every request a busy installation would raise the alarm for the
+// one request in fifty that is slow anywhere.
 func latenciesOf(attempts []attempt) []float64 {
 	times, spare := make([]float64, 0, len(attempts)), 0
-	asked, left := make([]*attempt, 0, len(attempts)), map[string]int{}
+	requests, droppable := make([]*attempt, 0, len(attempts)), map[string]int{}
 	for i := range attempts {
 		a := &attempts[i]
 		if a.probe {
 			times = append(times, a.millis)
 			continue
 		}
-		asked = append(asked, a)
-		left[a.endpoint]++
+		requests = append(requests, a)
+		droppable[a.endpoint]++
 	}
-	slices.SortFunc(asked, func(a, b *attempt) int { return cmp.Compare(b.millis, a.millis) })
-	if len(asked) > 1 {
-		spare = (len(asked) + 9) / 10
+	slices.SortFunc(requests, func(a, b *attempt) int { return cmp.Compare(b.millis, a.millis) })
+	if len(requests) > 1 {
+		spare = (len(requests) + 9) / 10
 	}
-	for endpoint, n := range left {
-		left[endpoint] = max(1, n/2) // that may be left out
+	for endpoint, n := range droppable {
+		droppable[endpoint] = max(1, n/2) // of several to one endpoint at most half
 	}
-	for _, a := range asked {
-		if spare > 0 && left[a.endpoint] > 0 {
+	for _, a := range requests {
+		if spare > 0 && droppable[a.endpoint] > 0 {
 			spare--
-			left[a.endpoint]--
+			droppable[a.endpoint]--
 			continue
 		}
 		times = append(times, a.millis)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/internal/refresh"
 	"github.com/chaveiro/chaveiro/internal/report"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
@@ -108,11 +109,13 @@ func TestARunWithoutAnyConnectionStillEmitsRefreshed(t *testing.T) {
 func TestMetricsOfASweep(t *testing.T) {
 	lines := metricLines(t, written(t, report.Config{}, func(r *report.Run) {
 		r.Done(refresh.Result{
-			Counts: refresh.Counts{Refreshed: 4, Reissued: 2, Deferred: 1},
-			Health: refresh.Health{Known: true, HasTokens: true, MinSecondsToExpiry: -60, Failing: 3, Attempted: 5, RenewalOverdue: 6, FallbackActive: 7, Notices: 8},
+			Counts: refresh.Counts{Refreshed: 4, Reused: 2, Deferred: 1},
+			Health: refresh.Health{Known: true, HasTokens: true, MinSecondsToExpiry: -60, Failing: 3, Attempted: 5,
+				RenewalOverdue: 6, FallbackActive: 7, Notices: 8},
 		}, nil)
 	}))
-	want := map[string]float64{"Refreshed": 4, "RefreshFailed": 5, "Failing": 3, "MinSecondsToExpiry": -60, "RenewalOverdue": 6, "FallbackActive": 7, "Notices": 8}
+	want := map[string]float64{"Refreshed": 4, "RefreshFailed": 5, "Failing": 3, "MinSecondsToExpiry": -60,
+		"RenewalOverdue": 6, "FallbackActive": 7, "Notices": 8}
 	for name, value := range want {
 		if lines[0].values[name] != value {
 			t.Errorf("%s is %v, want %v", name, lines[0].values[name], value)
@@ -121,8 +124,8 @@ func TestMetricsOfASweep(t *testing.T) {
 	if len(lines[0].values) != len(want) {
 		t.Errorf("metrics %v", lines[0].values)
 	}
-	if lines[0].raw["reissued"] != 2.0 || lines[0].raw["deferred"] != 1.0 {
-		t.Error("reissued and deferred are properties of the line")
+	if lines[0].raw["reused"] != 2.0 || lines[0].raw["deferred"] != 1.0 {
+		t.Error("reused and deferred are properties of the line")
 	}
 }
 
@@ -146,7 +149,8 @@ func TestADryRunEmitsNoMetrics(t *testing.T) {
 }
 
 func attempt(provider string, took time.Duration, code string) refresh.Event {
-	return refresh.Event{Kind: refresh.EventAttempt, Connection: "a/b", Provider: provider, Endpoint: provider + ".example", Attempt: 1, Code: code, Latency: oauth.Latency{Total: took}}
+	return refresh.Event{Kind: refresh.EventRequest, Connection: "a/b", Provider: provider, Endpoint: provider + ".example",
+		Attempt: 1, Code: code, Latency: oauth.Latency{Total: took}}
 }
 
 func TestRequestsAreMeasuredAHundredALine(t *testing.T) {
@@ -155,7 +159,7 @@ func TestRequestsAreMeasuredAHundredALine(t *testing.T) {
 			r.Observe(attempt("kiwify", 250*time.Millisecond, ""))
 		}
 		r.Observe(attempt("hotmart", 1500*time.Microsecond, "server_error"))
-		r.Observe(refresh.Event{Kind: refresh.EventAttempt, Provider: "hotmart", Code: "standby_unusable"}) // no request was made
+		r.Observe(refresh.Event{Kind: refresh.EventRequest, Provider: "hotmart", Code: "standby_unusable"}) // no request was made
 		r.Done(refresh.Result{}, nil)
 	}))
 	latencies, successes := map[string]int{}, map[string]int{}
@@ -183,8 +187,8 @@ func TestRequestsAreMeasuredAHundredALine(t *testing.T) {
 // TestWhatTheLatencyLeavesOut: the slowest tenth, begun, but never the only one, nor more than half of several to one endpoint.
 func TestWhatTheLatencyLeavesOut(t *testing.T) {
 	for _, c := range []struct {
-		asked string // endpoint and ms
-		want  []any  // the slowest first
+		requests string // endpoint and ms
+		want     []any  // the slowest first
 	}{
 		{"a1500", []any{1500.0}},
 		{"a1500 b200", []any{200.0}},
@@ -195,7 +199,7 @@ func TestWhatTheLatencyLeavesOut(t *testing.T) {
 		{"a1 a2 a3 a4 a5 a6 a7 a8 a9 b1000 b1001", []any{1000.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0}}, // b is slow: both of its two
 	} {
 		lines := metricLines(t, written(t, report.Config{}, func(r *report.Run) {
-			for _, one := range strings.Fields(c.asked) {
+			for _, one := range strings.Fields(c.requests) {
 				ms, err := strconv.Atoi(one[1:])
 				if err != nil {
 					t.Fatal(err)
@@ -205,29 +209,30 @@ func TestWhatTheLatencyLeavesOut(t *testing.T) {
 			r.Done(refresh.Result{}, nil)
 		}))
 		if got := lines[len(lines)-1].values["AuthLatency"].([]any); !slices.Equal(got, c.want) {
-			t.Errorf("%v: %v, want %v", c.asked, got, c.want)
+			t.Errorf("%v: %v, want %v", c.requests, got, c.want)
 		}
 	}
 }
 
-// TestARefusalOfAPairSaysNothingAgainstTheEndpoint, nor does a failure that was made good at once.
-func TestARefusalOfAPairSaysNothingAgainstTheEndpoint(t *testing.T) {
-	event := func(connection string, number int, code string, class oauth.Class) refresh.Event {
+// TestRejectedCredentialsAreNoFailureOfTheEndpoint, nor is a failure whose repetition succeeds.
+func TestRejectedCredentialsAreNoFailureOfTheEndpoint(t *testing.T) {
+	event := func(connection string, number int, code string, class lifecycle.Class) refresh.Event {
 		ev := attempt("kiwify", time.Second, code)
 		ev.Connection, ev.Attempt, ev.Class = connection, number, class
 		return ev
 	}
+	outage := event("a", 1, "server_error", lifecycle.Transient)
 	for name, c := range map[string]struct {
 		events []refresh.Event
 		want   []any
 	}{
-		"a refused pair":             {[]refresh.Event{event("a", 1, "invalid_client", oauth.Credentials)}, []any{1.0}},
-		"a scope that is not there":  {[]refresh.Event{event("a", 1, "invalid_scope", oauth.Configuration)}, []any{1.0}},
-		"an outage":                  {[]refresh.Event{event("a", 1, "server_error", oauth.Transient)}, []any{0.0}},
-		"an answer without a token":  {[]refresh.Event{event("a", 1, "empty_body", oauth.Malformed)}, []any{0.0}},
-		"a retry that succeeds":      {[]refresh.Event{event("a", 1, "server_error", oauth.Transient), event("b", 1, "", ""), event("a", 2, "", "")}, []any{1.0, 1.0}},
-		"a retry that fails as well": {[]refresh.Event{event("a", 1, "server_error", oauth.Transient), event("a", 2, "network", oauth.Transient)}, []any{0.0}},
-		"a standby after AWSCURRENT": {[]refresh.Event{event("a", 1, "invalid_client", oauth.Credentials), event("a", 1, "", "")}, []any{1.0, 1.0}},
+		"rejected client credentials": {[]refresh.Event{event("a", 1, "invalid_client", lifecycle.Credentials)}, []any{1.0}},
+		"a scope that is not there":   {[]refresh.Event{event("a", 1, "invalid_scope", lifecycle.Configuration)}, []any{1.0}},
+		"an outage":                   {[]refresh.Event{outage}, []any{0.0}},
+		"an answer without a token":   {[]refresh.Event{event("a", 1, "empty_body", lifecycle.Malformed)}, []any{0.0}},
+		"a retry that succeeds":       {[]refresh.Event{outage, event("b", 1, "", ""), event("a", 2, "", "")}, []any{1.0, 1.0}},
+		"a retry that fails as well":  {[]refresh.Event{outage, event("a", 2, "network", lifecycle.Transient)}, []any{0.0}},
+		"a standby after AWSCURRENT":  {[]refresh.Event{event("a", 1, "invalid_client", lifecycle.Credentials), event("a", 1, "", "")}, []any{1.0, 1.0}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lines := metricLines(t, written(t, report.Config{}, func(r *report.Run) {
@@ -282,7 +287,7 @@ func TestMetricsComeOutAtAnyLogLevel(t *testing.T) {
 
 func TestEventsBecomeLinesWithLambdasNames(t *testing.T) {
 	ev := refresh.Event{Kind: refresh.EventFailed, Connection: "kiwify/main", Provider: "kiwify", Endpoint: "public-api.kiwify.com", Reason: "due",
-		Message: "a sentence", Credential: "v1", Stage: "AWSCURRENT", Class: oauth.Credentials, Code: "invalid_client", HTTPStatus: 400,
+		Message: "a sentence", Credential: "v1", Stage: "AWSCURRENT", Class: lifecycle.Credentials, Code: "invalid_client", HTTPStatus: 400,
 		NextAt: noon().Add(time.Minute), Attempt: 2}
 	lines := written(t, report.Config{}, func(r *report.Run) { r.Observe(ev) })
 	want := map[string]any{"level": "WARN", "message": "refresh_failed", "timestamp": "2026-01-02T12:00:00Z", "requestId": "request-1",
@@ -301,9 +306,10 @@ func TestEventsBecomeLinesWithLambdasNames(t *testing.T) {
 
 func TestLevelsOfEvents(t *testing.T) {
 	for kind, want := range map[refresh.EventKind]string{
-		refresh.EventRefreshed: "INFO", refresh.EventReissued: "INFO", refresh.EventOrphanGone: "INFO", refresh.EventAttempt: "INFO",
+		refresh.EventRefreshed: "INFO", refresh.EventReused: "INFO", refresh.EventOrphanGone: "INFO", refresh.EventRequest: "INFO",
 		refresh.EventRejected: "INFO", refresh.EventFailed: "WARN", refresh.EventNotice: "WARN", refresh.EventFallback: "WARN",
-		refresh.EventUnrecorded: "WARN", refresh.EventEndpoint: "WARN", refresh.EventStoreRefuse: "ERROR",
+		refresh.EventUnrecorded: "WARN", refresh.EventEndpoint: "WARN", refresh.EventUnverified: "WARN",
+		refresh.EventDiscovery: "WARN", refresh.EventUnwritable: "ERROR",
 	} {
 		lines := written(t, report.Config{Level: slog.LevelDebug}, func(r *report.Run) { r.Observe(refresh.Event{Kind: kind}) })
 		if lines[0]["level"] != want {
@@ -313,15 +319,73 @@ func TestLevelsOfEvents(t *testing.T) {
 }
 
 func TestAFailedRunIsAnError(t *testing.T) {
-	lines := written(t, report.Config{}, func(r *report.Run) { r.Done(refresh.Result{}, errors.New("list secrets: throttled")) })
+	lines := written(t, report.Config{}, func(r *report.Run) { r.Done(refresh.Result{}, errors.New("read the state table: throttled")) })
 	last := lines[len(lines)-1]
-	if last["level"] != "ERROR" || last["error"] != "list secrets: throttled" {
+	if last["level"] != "ERROR" || last["error"] != "read the state table: throttled" {
 		t.Errorf("last line %v", last)
 	}
 }
 
+// TestAFailedListingIsAWarning: known connections were renewed, and the function returns no error.
+func TestAFailedListingIsAWarning(t *testing.T) {
+	const text = "Could not list secrets: ListSecrets oauth/: ThrottlingException: Rate exceeded"
+	lines := written(t, report.Config{}, func(r *report.Run) {
+		r.Observe(refresh.Event{Kind: refresh.EventDiscovery, Message: text + ". Known connections were still renewed", Attempt: 2})
+		r.Done(refresh.Result{DiscoveryFailed: text, Counts: refresh.Counts{Refreshed: 1}}, nil)
+	})
+	detail := text + ". Known connections were still renewed"
+	if l := lines[0]; l["level"] != "WARN" || l["message"] != "discovery_failed" || l["detail"] != detail || l["attempt"] != 2.0 {
+		t.Errorf("%v", l)
+	}
+	last := lines[len(lines)-1]
+	if last["message"] != "run" || last["level"] != "WARN" || last["discovery_failed"] != text || last["error"] != nil {
+		t.Errorf("last line %v", last)
+	}
+	if metrics := metricLines(t, lines); len(metrics) != 1 || metrics[0].values["Refreshed"] != 1.0 {
+		t.Errorf("metrics %v", metrics)
+	}
+	lines = written(t, report.Config{}, func(r *report.Run) { r.Done(refresh.Result{DiscoveryFailed: text}, errors.New("the third time")) })
+	if last := lines[len(lines)-1]; last["level"] != "ERROR" || last["discovery_failed"] != text || last["error"] != "the third time" {
+		t.Errorf("last line %v", last)
+	}
+}
+
+// TestAMalformedEventIsOneLineAndOneMetric: without them nobody would see that a program's reports of rejected tokens are not understood.
+func TestAMalformedEventIsOneLineAndOneMetric(t *testing.T) {
+	bad := errors.New(`event: field "connection": is unknown; did you mean "connections"?`)
+	for message, malformed := range map[string]func(*report.Run){
+		"run":    func(r *report.Run) { r.Malformed(bad) },
+		"health": func(r *report.Run) { r.HealthMalformed(bad) },
+		"step":   func(r *report.Run) { r.RotationDone("", bad) },
+	} {
+		t.Run(message, func(t *testing.T) {
+			lines := written(t, report.Config{}, malformed)
+			if len(lines) != 2 {
+				t.Fatalf("lines %v", lines)
+			}
+			if last := lines[1]; last["message"] != message || last["level"] != "ERROR" || last["error"] != bad.Error() {
+				t.Errorf("log line %v", last)
+			}
+			metrics := metricLines(t, lines)
+			if len(metrics) != 1 {
+				t.Fatalf("metric lines %v", metrics)
+			}
+			name := "Notices"
+			if message == "step" {
+				name = "RotationFailed"
+			}
+			if got := metrics[0].values[name]; got != 1.0 {
+				t.Errorf("%s is %v, want 1", name, got)
+			}
+			if _, there := metrics[0].values["Refreshed"]; there {
+				t.Error("Refreshed counts runs that did their work")
+			}
+		})
+	}
+}
+
 func TestOnlyARunThatDidSomeWorkCountsInRefreshed(t *testing.T) {
-	denied := errors.New("list parameters: AccessDeniedException")
+	denied := errors.New("read the state table: AccessDeniedException")
 	for name, c := range map[string]struct {
 		refreshed int
 		err       error

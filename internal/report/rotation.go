@@ -54,7 +54,8 @@ func auditAttrs(a rotate.Audit) []slog.Attr {
 	return appendAttrs(f.attrs, refresh.Event{
 		Notice: a.Notice, Details: a.Details,
 		Provider: a.Provider, Endpoint: a.Endpoint, Class: lifecycle.Class(a.Class), Code: a.OAuthCode, HTTPStatus: a.HTTPStatus, Message: a.Message,
-		Credential: a.Credential, TokenID: a.TokenID, JTI: a.JTI, Scope: a.Scope, ExpiresAt: a.ExpiresAt, Version: a.Parameter, Attempt: a.Attempt, Latency: a.Latency,
+		Credential: a.Credential, TokenID: a.TokenID, JTI: a.JTI, Scope: a.Scope, ExpiresAt: a.ExpiresAt, Version: a.Parameter,
+		Attempt: a.Attempt, Latency: a.Latency,
 	})
 }
 

@@ -132,7 +132,7 @@ func (s *step) merge(current acquire.Source, staged store.Document) (acquire.Sou
 		err = connection.BinaryError(s.id)
 	}
 	if err == nil {
-		err = connection.WholePair(value)
+		err = connection.ValidateCredentials(value)
 	}
 	if err == nil {
 		value, err = connection.MergeCredentials(current.Document.Value, staged.Value)
@@ -158,7 +158,7 @@ func (s *step) checkNew(ctx context.Context, merged, current acquire.Source, sta
 		return s.nothingNew()
 	}
 	previous := s.secret.Holder(store.StagePrevious)
-	if previous == "" || previous == staged.VersionID || connection.Says(staged.Value, allowPrevious) {
+	if previous == "" || previous == staged.VersionID || connection.BoolField(staged.Value, allowPrevious) {
 		return nil
 	}
 	doc, err := s.read(ctx, previous, store.StagePrevious)

@@ -9,19 +9,21 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
 	"github.com/chaveiro/chaveiro/internal/environment"
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 func env() environment.Config {
 	return environment.Config{
-		SecretPrefix: "prod/oauth/", ParameterPrefix: "/prod/oauth", StateTable: "state", StackName: "chaveiro", Region: awstest.Region,
+		SecretPrefix: "prod/oauth/", ParameterPrefix: "/prod/oauth", StateTable: awstest.StateTable, StackName: "chaveiro", Region: awstest.Region,
 		KMSKeyID: "alias/mine", MaxConcurrency: 16,
 	}
 }
@@ -52,8 +54,11 @@ func wantWired(t *testing.T, w *awstest.World, s Stores) {
 	if p, ok := w.Parameter("/prod/oauth/a/access_token"); !ok || p.KeyID != "alias/mine" {
 		t.Errorf("parameter %+v, %v", p, ok)
 	}
-	if s.DynamoDB == nil || s.DynamoDB.Options().Region != awstest.Region {
-		t.Error("the client of DynamoDB is missing or in another region")
+	if _, err := s.States.Update(t.Context(), lifecycle.State{ID: "a", Paused: true}); err != nil {
+		t.Error(err)
+	}
+	if _, ok := w.Item("a"); !ok {
+		t.Error("the state is not in the table")
 	}
 }
 
@@ -96,20 +101,23 @@ func TestTheSDKsOwnConfigurationNamesTheEndpoints(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantWired(t, w, s)
-	if got := aws.ToString(s.DynamoDB.Options().BaseEndpoint); got != server.URL {
-		t.Errorf("endpoint of DynamoDB %q, want %q", got, server.URL)
-	}
 }
 
 // TestAnEmptyEndpointIsNone: the template declares the three variables and leaves them empty.
 func TestAnEmptyEndpointIsNone(t *testing.T) {
 	setAWS(t, "")
-	s, err := OpenStores(t.Context(), env())
+	cfg, err := awsconfig.LoadDefaultConfig(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := s.DynamoDB.Options().BaseEndpoint; got != nil {
-		t.Errorf("endpoint of DynamoDB %q, want none", *got)
+	for service, endpoint := range map[string]*string{
+		"Secrets Manager": secretsmanager.NewFromConfig(cfg).Options().BaseEndpoint,
+		"SSM":             ssm.NewFromConfig(cfg).Options().BaseEndpoint,
+		"DynamoDB":        dynamodb.NewFromConfig(cfg).Options().BaseEndpoint,
+	} {
+		if endpoint != nil {
+			t.Errorf("endpoint of %s %q, want none", service, *endpoint)
+		}
 	}
 }
 
@@ -118,7 +126,7 @@ func TestEveryFaultIsListed(t *testing.T) {
 	if err == nil || s != (Stores{}) {
 		t.Fatalf("NewStores = %+v, %v", s, err)
 	}
-	for _, part := range []string{"configure smsecret: prefix", "configure ssmstore: prefix"} {
+	for _, part := range []string{"configure smsecret: prefix", "configure ssmstore: prefix", "table"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("error %q does not say %q", err, part)
 		}

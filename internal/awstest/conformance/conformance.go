@@ -1,8 +1,8 @@
-// Package conformance is one table of what Parameter Store and Secrets Manager do, run through the real AWS SDK against a backend: the
-// project's own fake, and moto. A fake that passes where moto passes can be trusted where moto has nothing.
+// Package conformance is one table of what Parameter Store, Secrets Manager and DynamoDB do, run through the real AWS SDK against a backend:
+// the project's own fake, moto, and for DynamoDB dynalite too. A fake that passes where the others pass can be trusted where they have nothing.
 //
-// Where moto 5.2.1 is known to be wrong, the entry says so and asserts for moto that it is still wrong in that way, so that a moto which
-// was put right is noticed.
+// Where moto 5.2.1 or dynalite 4.0.0 is known to be wrong, the entry says so and asserts for it that it is still wrong in that way, so that a
+// version which was put right is noticed.
 package conformance
 
 import (
@@ -14,9 +14,11 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/smithy-go"
@@ -31,8 +33,11 @@ type Backend struct {
 	// Prefix sets the names of this run apart from those of any other on the same backend: letters and digits.
 	Prefix string
 
-	// Moto says that the backend is moto, whose known differences are then asserted instead.
-	Moto bool
+	// Table is a DynamoDB table that exists, with the partition key "connection" of type S. Other runs may have items in it.
+	Table string
+
+	// Moto and Dynalite say what the backend is. Its known differences are then asserted instead.
+	Moto, Dynalite bool
 }
 
 // behaviour is one entry of the table.
@@ -40,21 +45,36 @@ type behaviour struct {
 	sentence string
 	aws      func(t *testing.T, e *env)
 
-	// moto asserts how moto differs; nil where it does not.
-	moto func(t *testing.T, e *env)
+	// moto and dynalite assert how they differ; nil where they do not.
+	moto, dynalite func(t *testing.T, e *env)
 }
 
 // Run runs the table, one subtest per behaviour.
 func Run(t *testing.T, b Backend) {
 	t.Helper()
-	for i, row := range slices.Concat(parameterWrites(), parameterReads(), parameterListings(), secretVersions(), secretStages(), secretReads(), secretLives()) {
+	run(t, b, slices.Concat(parameterWrites(), parameterReads(), parameterListings(), secretVersions(), secretStages(), secretReads(), secretLives()))
+	RunTable(t, b)
+}
+
+// RunTable runs the part of the table that is about DynamoDB.
+func RunTable(t *testing.T, b Backend) {
+	t.Helper()
+	run(t, b, slices.Concat(itemConditions(), itemUpdates(), itemReads(), itemScans(), itemFaults()))
+}
+
+func run(t *testing.T, b Backend, rows []behaviour) {
+	t.Helper()
+	for i, row := range rows {
 		t.Run(row.sentence, func(t *testing.T) {
 			e := newEnv(t, b, i)
-			if b.Moto && row.moto != nil {
+			switch {
+			case b.Moto && row.moto != nil:
 				row.moto(t, e)
-				return
+			case b.Dynalite && row.dynalite != nil:
+				row.dynalite(t, e)
+			default:
+				row.aws(t, e)
 			}
-			row.aws(t, e)
 		})
 	}
 }
@@ -63,6 +83,8 @@ func Run(t *testing.T, b Backend) {
 type env struct {
 	ssm     *ssm.Client
 	secrets *secretsmanager.Client
+	states  *dynamodb.Client
+	table   string
 	id      string
 	last    *recorder
 }
@@ -78,18 +100,21 @@ func newEnv(t *testing.T, b Backend, i int) *env {
 	cfg.HTTPClient = rec
 	cfg.RetryMaxAttempts = 1
 	return &env{
-		ssm: ssm.NewFromConfig(cfg), secrets: secretsmanager.NewFromConfig(cfg),
-		id: fmt.Sprintf("%sx%d", b.Prefix, i), last: rec,
+		ssm: ssm.NewFromConfig(cfg), secrets: secretsmanager.NewFromConfig(cfg), states: dynamodb.NewFromConfig(cfg),
+		table: b.Table, id: fmt.Sprintf("%sx%d", b.Prefix, i), last: rec,
 	}
 }
 
-// parameter and secret name something of this behaviour's own.
+// parameter, secret and item name something of this behaviour's own.
 func (e *env) parameter(name string) string { return "/conf/" + e.id + "/" + name }
 func (e *env) secret(name string) string    { return "conf/" + e.id + "/" + name }
+func (e *env) item(name string) string      { return "conf/" + e.id + "/" + name }
 
-// recorder keeps the body of the last answer: what the SDK drops is part of a behaviour too.
+// recorder keeps the bodies of all responses: what the SDK drops is part of a behaviour too.
 type recorder struct {
 	next aws.HTTPClient
+
+	mu   sync.Mutex
 	body []byte
 }
 
@@ -106,7 +131,9 @@ func (r *recorder) Do(req *http.Request) (*http.Response, error) {
 	if err := resp.Body.Close(); err != nil {
 		return nil, fmt.Errorf("close answer: %w", err)
 	}
-	r.body = body
+	r.mu.Lock()
+	r.body = append(r.body, body...)
+	r.mu.Unlock()
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	return resp, nil
 }

@@ -1,6 +1,7 @@
 package conformance_test
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"net/http"
@@ -15,7 +16,7 @@ import (
 )
 
 func TestFakeInProcess(t *testing.T) {
-	conformance.Run(t, conformance.Backend{Config: new(awstest.World).Config(), Prefix: prefix()})
+	conformance.Run(t, conformance.Backend{Config: new(awstest.World).Config(), Prefix: prefix(), Table: awstest.StateTable})
 }
 
 func TestFakeOnAPort(t *testing.T) {
@@ -29,7 +30,7 @@ func TestFakeOnAPort(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	conformance.Run(t, conformance.Backend{Config: onPort(server.URL), Prefix: prefix()})
+	conformance.Run(t, conformance.Backend{Config: onPort(server.URL), Prefix: prefix(), Table: awstest.StateTable})
 }
 
 // TestMoto needs a moto_server, which "make test" starts: CHAVEIRO_MOTO_URL says where it is.
@@ -38,7 +39,29 @@ func TestMoto(t *testing.T) {
 	if url == "" {
 		t.Skip("CHAVEIRO_MOTO_URL is not set: moto is not compared with the fake in this run; make test starts one and sets it")
 	}
-	conformance.Run(t, conformance.Backend{Config: onPort(url), Prefix: prefix(), Moto: true})
+	b := conformance.Backend{Config: onPort(url), Prefix: prefix(), Moto: true}
+	b.Table = table(t, b.Config)
+	conformance.Run(t, b)
+}
+
+// TestDynalite needs a dynalite, which "make test" starts: CHAVEIRO_DYNALITE_URL says where it is.
+func TestDynalite(t *testing.T) {
+	url := os.Getenv("CHAVEIRO_DYNALITE_URL")
+	if url == "" {
+		t.Skip("CHAVEIRO_DYNALITE_URL is not set: dynalite is not compared with the fake in this run; make test starts one, if there is Node, and sets it")
+	}
+	b := conformance.Backend{Config: onPort(url), Prefix: prefix(), Dynalite: true}
+	b.Table = table(t, b.Config)
+	conformance.RunTable(t, b)
+}
+
+func table(t *testing.T, cfg aws.Config) string {
+	t.Helper()
+	name, err := conformance.CreateTable(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
 
 func onPort(url string) aws.Config {

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,12 +45,20 @@ func keyed(key string) func(*ssm.PutParameterInput) {
 // listed is one parameter's entry in DescribeParameters.
 func (e *env) listed(t *testing.T, name string) types.ParameterMetadata {
 	t.Helper()
-	out, err := e.ssm.DescribeParameters(background(), &ssm.DescribeParametersInput{ParameterFilters: []types.ParameterStringFilter{
-		{Key: aws.String("Name"), Option: aws.String("Equals"), Values: []string{e.parameter(name)}},
-	}})
-	ok(t, err)
-	equal(t, "entries", len(out.Parameters), 1)
-	return out.Parameters[0]
+	var found []types.ParameterMetadata
+	p := ssm.NewDescribeParametersPaginator(e.ssm, &ssm.DescribeParametersInput{
+		MaxResults: aws.Int32(50),
+		ParameterFilters: []types.ParameterStringFilter{
+			{Key: aws.String("Name"), Option: aws.String("Equals"), Values: []string{e.parameter(name)}},
+		},
+	})
+	for p.HasMorePages() {
+		out, err := p.NextPage(background())
+		ok(t, err)
+		found = append(found, out.Parameters...)
+	}
+	equal(t, "entries", len(found), 1)
+	return found[0]
 }
 
 func parameterWrites() []behaviour {
@@ -342,21 +351,19 @@ func by(key, option string, values ...string) types.ParameterStringFilter {
 	return types.ParameterStringFilter{Key: aws.String(key), Option: aws.String(option), Values: values}
 }
 
-// list pages through DescribeParameters and returns names without this behaviour's prefix, and the size of the first page.
-func (e *env) list(t *testing.T, size int32, filters ...types.ParameterStringFilter) (names []string, firstPage int) {
+// list pages through DescribeParameters and returns names without this behaviour's prefix, and the size of each page.
+func (e *env) list(t *testing.T, size int32, filters ...types.ParameterStringFilter) (names []string, pages []int) {
 	t.Helper()
 	p := ssm.NewDescribeParametersPaginator(e.ssm, &ssm.DescribeParametersInput{MaxResults: aws.Int32(size), ParameterFilters: filters})
-	for i := 0; p.HasMorePages(); i++ {
+	for p.HasMorePages() {
 		page, err := p.NextPage(background())
 		ok(t, err)
-		if i == 0 {
-			firstPage = len(page.Parameters)
-		}
+		pages = append(pages, len(page.Parameters))
 		for _, v := range page.Parameters {
 			names = append(names, strings.TrimPrefix(aws.ToString(v.Name), e.parameter("")))
 		}
 	}
-	return names, firstPage
+	return names, pages
 }
 
 // tree writes the parameters that the filters are tried on.
@@ -369,6 +376,18 @@ func (e *env) tree(t *testing.T) {
 		_, err := e.put(name, typed(typ))
 		ok(t, err)
 	}
+}
+
+// crowd writes and lists more than two pages of parameters.
+func (e *env) crowd(t *testing.T, size int32) (names []string, pages []int) {
+	t.Helper()
+	for i := range 150 {
+		_, err := e.put(fmt.Sprintf("p%03d", i))
+		ok(t, err)
+	}
+	names, pages = e.list(t, size, by("Path", "Recursive", strings.TrimSuffix(e.parameter(""), "/")))
+	equal(t, "all", len(names), 150)
+	return names, pages
 }
 
 func parameterListings() []behaviour {
@@ -398,24 +417,29 @@ func parameterListings() []behaviour {
 		{
 			sentence: "DescribeParameters answers up to 50 a page and refuses 51",
 			aws: func(t *testing.T, e *env) {
-				for i := range 51 {
-					_, err := e.put(fmt.Sprintf("p%03d", i))
-					ok(t, err)
-				}
-				names, page := e.list(t, 50, by("Path", "Recursive", e.parameter("")[:len(e.parameter(""))-1]))
-				equal(t, "first page", page, 50)
-				equal(t, "all", len(names), 51)
+				_, pages := e.crowd(t, 50)
+				equal(t, "largest page", slices.Max(pages), 50)
 				_, err := e.ssm.DescribeParameters(background(), &ssm.DescribeParametersInput{MaxResults: aws.Int32(51)})
 				refused(t, err, "ValidationException", "less than or equal to 50")
 			},
 			moto: func(t *testing.T, e *env) { // 10 a page, whatever MaxResults says
-				for i := range 51 {
-					_, err := e.put(fmt.Sprintf("p%03d", i))
-					ok(t, err)
+				_, pages := e.crowd(t, 51)
+				equal(t, "largest page", slices.Max(pages), 10)
+			},
+		},
+		{
+			sentence: "DescribeParameters filters after it has cut a page, so that pages may be empty",
+			aws: func(t *testing.T, e *env) {
+				names, _ := e.crowd(t, 50)
+				_, pages := e.list(t, 50, by("Name", "Equals", e.parameter(names[len(names)-1])))
+				if len(pages) < 3 || slices.Min(pages) != 0 {
+					t.Fatalf("pages of %v", pages)
 				}
-				names, page := e.list(t, 51, by("Path", "Recursive", e.parameter("")[:len(e.parameter(""))-1]))
-				equal(t, "first page", page, 10)
-				equal(t, "all", len(names), 51)
+			},
+			moto: func(t *testing.T, e *env) { // filters before
+				names, _ := e.crowd(t, 50)
+				_, pages := e.list(t, 50, by("Name", "Equals", e.parameter(names[len(names)-1])))
+				equal(t, "pages", len(pages), 1)
 			},
 		},
 		{sentence: "DescribeParameters by Path lists what is below, one level or all", aws: func(t *testing.T, e *env) {

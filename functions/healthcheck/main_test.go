@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/probe"
+	"github.com/chaveiro/chaveiro/internal/report"
+	"github.com/chaveiro/chaveiro/internal/wire"
+)
+
+// newFunction is the function as main builds it, over stores in process. It writes its lines to out.
+func newFunction(t *testing.T, world *awstest.World, out *bytes.Buffer) *function {
+	t.Helper()
+	server, err := world.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	none := filepath.Join(t.TempDir(), "none") // no configuration of this machine counts
+	for name, value := range map[string]string{
+		"AWS_CONFIG_FILE": none, "AWS_SHARED_CREDENTIALS_FILE": none, "AWS_PROFILE": "", "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-key",
+		"AWS_ENDPOINT_URL_SSM": server.URL, "AWS_ENDPOINT_URL_SECRETS_MANAGER": server.URL, "AWS_ENDPOINT_URL_DYNAMODB": server.URL,
+	} {
+		t.Setenv(name, value)
+	}
+	variables := map[string]string{
+		"SECRET_PREFIX": "oauth/", "PARAMETER_PREFIX": "/oauth", "STATE_TABLE": awstest.StateTable, "STACK_NAME": "chaveiro", "AWS_REGION": awstest.Region,
+	}
+	checker, env, err := wire.Healthcheck(t.Context(), func(name string) string { return variables[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &function{checker: checker, reporter: report.New(report.Config{Out: out, Stack: env.StackName})}
+}
+
+// lines parses what the function wrote since the last call.
+func lines(t *testing.T, out *bytes.Buffer) []map[string]any {
+	t.Helper()
+	var all []map[string]any
+	for line := range bytes.Lines(out.Bytes()) {
+		var m map[string]any
+		if err := json.Unmarshal(line, &m); err != nil {
+			t.Fatalf("%v in %s", err, line)
+		}
+		all = append(all, m)
+	}
+	out.Reset()
+	return all
+}
+
+func TestAMalformedEventIsOneLogLineAndOneMetric(t *testing.T) {
+	var out bytes.Buffer
+	f := newFunction(t, new(awstest.World), &out)
+	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: "request-1"})
+	result, err := f.Invoke(ctx, []byte(`{"probe":"ping"}`))
+	if err == nil || result != nil || !strings.Contains(err.Error(), `field "probe": must be token, reachability or none`) {
+		t.Fatalf("%s, %v", result, err)
+	}
+	got := lines(t, &out)
+	if len(got) != 2 {
+		t.Fatalf("lines %v", got)
+	}
+	if m := got[0]; m["_aws"] == nil || m["Notices"] != 1.0 {
+		t.Errorf("metric %v", m)
+	}
+	if l := got[1]; l["message"] != "health" || l["level"] != "ERROR" || l["error"] != err.Error() || l["requestId"] != "request-1" {
+		t.Errorf("log line %v", l)
+	}
+}
+
+// TestOneCheckerServesEveryInvocation: each invocation writes its own lines, with its own request id.
+func TestOneCheckerServesEveryInvocation(t *testing.T) {
+	var out bytes.Buffer
+	world := new(awstest.World)
+	if _, err := world.PutSecret("oauth/kiwify/main", `{"provider":"kiwify"}`); err != nil {
+		t.Fatal(err)
+	}
+	f := newFunction(t, world, &out)
+	for _, id := range []string{"request-1", "request-2"} {
+		ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: id})
+		raw, err := f.Invoke(ctx, []byte(`{"probe":"none"}`))
+		var result probe.Report
+		if err != nil || json.Unmarshal(raw, &result) != nil || result.Connections != (probe.Counts{Total: 1, Missing: 1}) {
+			t.Errorf("%s, %v", raw, err)
+		}
+		got := lines(t, &out)
+		if len(got) != 2 || got[0]["message"] != "attention" || got[1]["message"] != "health" || got[1]["requestId"] != id {
+			t.Errorf("lines %v", got)
+		}
+	}
+}
+
+// TestAStoreThatCannotBeRead is the error of the function, or status 503 by HTTP, without the text of AWS.
+func TestAStoreThatCannotBeRead(t *testing.T) {
+	var out bytes.Buffer
+	world := new(awstest.World)
+	f := newFunction(t, world, &out)
+	world.Inject(awstest.Fault{Op: awstest.Scan, Effect: awstest.AccessDenied})
+	if raw, err := f.Invoke(t.Context(), []byte(`{}`)); err == nil || raw != nil {
+		t.Errorf("%s, %v", raw, err)
+	}
+	raw, err := f.Invoke(t.Context(), []byte(`{"requestContext":{"http":{"method":"GET"}}}`))
+	var response httpResponse
+	if err != nil || json.Unmarshal(raw, &response) != nil || response.StatusCode != 503 || strings.Contains(response.Body, "AccessDenied") {
+		t.Errorf("%s, %v", raw, err)
+	}
+	got := lines(t, &out)
+	if len(got) != 2 {
+		t.Fatalf("lines %v", got)
+	}
+	for _, l := range got {
+		if text, _ := l["error"].(string); l["level"] != "ERROR" || !strings.Contains(text, "AccessDenied") {
+			t.Errorf("%v", l)
+		}
+	}
+}
