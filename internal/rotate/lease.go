@@ -84,7 +84,6 @@ func (s *step) release(ctx context.Context) {
 	}
 	ctx, cancel := s.writing(ctx)
 	defer cancel()
-	s.leased = false
 	if err := s.cfg.Leases.Release(ctx, s.state); err != nil {
 		s.observe(Audit{Kind: EventCleanupFailed, Message: "the lease was not released, it ends by itself: " + err.Error()})
 	}

@@ -155,6 +155,11 @@ func TestPublication(t *testing.T) {
 			h.steps(r, rotate.CreateSecret)
 			h.aws.ResetCalls()
 			h.steps(r, rotate.TestSecret)
+			for _, told := range h.said(rotate.EventNotice) {
+				if told.Notice == lifecycle.NoticeLifetimeChanged {
+					t.Errorf("told %+v", told)
+				}
+			}
 			_, rec := h.published()
 			if rec.TokenID != before.TokenID || rec.Credential != r.Token || rec.Stage != store.StagePending || !rec.ExpiresAt.Equal(before.ExpiresAt) ||
 				rec.RenewAt.After(time.Now()) || h.aws.Count(awstest.PutParameter).Calls != 0 {

@@ -154,14 +154,11 @@ func (s *step) rejectedAdvice(pending, current acquire.Source, ok Answer) string
 	return "AWSCURRENT stays; whether it works could not be tested. " + stage
 }
 
-// probe requests a token with AWSCURRENT, once. Where a new token may end others, it is published. The error is of that write, or of the lease: the
-// provider's response is the answer.
+// probe requests a token with AWSCURRENT, once. Where a new token may end others, it is published. The error is of that write; the provider's
+// response is the answer.
 func (s *step) probe(ctx context.Context, current acquire.Source) (Answer, error) {
 	token, err := s.issue(ctx, current, 1)
-	var own *Error
 	switch {
-	case errors.As(err, &own):
-		return Unknown, own
 	case rejectsCredentials(err):
 		return No, nil
 	case err != nil:
