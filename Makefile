@@ -38,6 +38,11 @@ NODE_MODULES   := $(TOOLS)/readers/node_modules
 READERS_READY  := $(NODE_MODULES)/.package-lock.json
 READERS_SOURCE := internal/readers/testdata/node
 
+# The second DynamoDB of the conformance suite, beside moto.
+DYNALITE        := $(TOOLS)/dynalite/node_modules
+DYNALITE_READY  := $(DYNALITE)/.package-lock.json
+DYNALITE_SOURCE := internal/awstest/conformance/testdata/dynalite
+
 SAM_HERE := $(shell command -v sam 2>/dev/null)
 
 MOTO = scripts/with-moto '$(VENV)/bin/moto_server'
@@ -83,7 +88,7 @@ check: ## the quick part, under 20 s: format, vet, build, unit tests, import tab
 test: tools ## everything, set-up included; the last lines say what ran and what was left out
 	@GOLANGCI_LINT='$(GOLANGCI_LINT)' GOVULNCHECK='$(GOVULNCHECK)' VENV='$(VENV)' CHECKOV='$(CHECKOV)' \
 		COVER_LIMIT='$(COVER_LIMIT)' COVER_PACKAGES='$(COVER_PACKAGES)' MAKE='$(MAKE)' \
-		AWSCLI='$(AWSCLI)' NODE_MODULES='$(NODE_MODULES)' scripts/test
+		AWSCLI='$(AWSCLI)' NODE_MODULES='$(NODE_MODULES)' DYNALITE='$(DYNALITE)' scripts/test
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## golangci-lint with .golangci.yml
@@ -98,8 +103,8 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 	@scripts/fuzz $(FUZZTIME)
 
 .PHONY: moto
-moto: $(VENV_READY) ## the tests that need moto: the conformance suite of the stores
-	@$(MOTO) go test -count=1 ./internal/awstest/... ./internal/ssmstore ./internal/smsecret
+moto: $(VENV_READY) $(DYNALITE_READY) ## the tests that need moto or dynalite: the conformance suite of the stores
+	@$(MOTO) scripts/with-dynalite '$(DYNALITE)' go test -count=1 ./internal/awstest/... ./internal/ssmstore ./internal/smsecret ./internal/dynamostate
 
 .PHONY: e2e
 e2e: $(VENV_READY) ## the built functions with each event, against awstest and moto
@@ -137,7 +142,7 @@ hooks: ## install the pre-commit hook (under 5 s a commit)
 	install -m 755 scripts/pre-commit "$$hooks/pre-commit"; echo "installed $$hooks/pre-commit"
 
 .PHONY: tools
-tools: $(GOLANGCI_LINT) $(GOVULNCHECK) $(VENV_READY) $(CHECKOV) $(AWSCLI_READY) $(READERS_READY) ## what test needs, once, into .tools: linter, govulncheck, SAM, moto, checkov, the AWS command line, npm packages
+tools: $(GOLANGCI_LINT) $(GOVULNCHECK) $(VENV_READY) $(CHECKOV) $(AWSCLI_READY) $(READERS_READY) $(DYNALITE_READY) ## what test needs, once, into .tools: linter, govulncheck, SAM, moto, checkov, the AWS command line, npm packages
 
 .PHONY: clean
 clean: ## remove what was built and what make installed (.aws-sam, .build, .tools)
@@ -176,4 +181,11 @@ $(READERS_READY): $(READERS_SOURCE)/package.json $(READERS_SOURCE)/package-lock.
 	@if ! command -v npm >/dev/null; then echo 'npm is not installed: the Node snippets of the README are left out'; exit 0; fi; \
 	echo 'installing the npm packages of the README'"'"'s Node snippets, once'; \
 	mkdir -p '$(TOOLS)/readers'; cp $^ '$(TOOLS)/readers'; cd '$(TOOLS)/readers'; \
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error; touch '$@'
+
+# Without npm nothing is installed; the tests that need it say so and are left out.
+$(DYNALITE_READY): $(DYNALITE_SOURCE)/package.json $(DYNALITE_SOURCE)/package-lock.json
+	@if ! command -v npm >/dev/null; then echo 'npm is not installed: the comparison with dynalite is left out'; exit 0; fi; \
+	echo 'installing dynalite, once'; \
+	mkdir -p '$(TOOLS)/dynalite'; cp $^ '$(TOOLS)/dynalite'; cd '$(TOOLS)/dynalite'; \
 	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error; touch '$@'

@@ -67,6 +67,10 @@ func (s *stack) start(id, bootstrap string, world *awstest.World, more map[strin
 			env[variable] = server.URL
 		}
 	}
+	if table := text(s.ref("StateTable")); env["STATE_TABLE"] != table {
+		s.t.Errorf("%s: STATE_TABLE is %q, want the table of the stack, %q", id, env["STATE_TABLE"], table)
+	}
+	env["STATE_TABLE"] = awstest.StateTable // the one table of the world
 	maps.Copy(env, more)
 	f, err := lambdatest.Start(s.t.Context(), lambdatest.Config{
 		Bootstrap: bootstrap, Env: env, Name: text(function["FunctionName"]), Timeout: s.seconds(function["Timeout"]),

@@ -248,16 +248,16 @@ func callsOfARotation(t *testing.T) []awstest.Call {
 		provider.Add(oauthtest.Client{ID: id, Secret: oauth.NewSecret("secret-of-" + id + "-0123456789"), AccountID: "store-main"})
 		return `"client_id":"` + id + `","client_secret":"secret-of-` + id + `-0123456789"`
 	}
-	const secret, failure, account = "oauth/kiwify/main", "/oauth/kiwify/main/refresh_failure", "/oauth/kiwify/main/account_id"
+	const secret = "oauth/kiwify/main"
 	_, err = world.PutSecret(secret, `{"provider":"kiwify","token_endpoint":"`+base+provider.TokenPath()+`",`+credentials("old")+`}`)
 	must(t, err)
 	local := map[string]string{"AWS_SAM_LOCAL": "true"} // accepts endpoints on this machine
 	refresher := s.start("RefresherFunction", s.build("RefresherFunction"), world, local)
 	_, err = refresher.Invoke(t.Context(), []byte(`{}`)) // the first token
 	must(t, err)
-	must(t, world.DropParameter(account)) // the rotation publishes it again
-	_, err = world.WriteParameter(failure, awstest.ParameterWrite{Type: "String", Value: "x", Description: "{}"})
-	must(t, err)
+	item, _ := world.Item("kiwify/main")
+	delete(item, "account_id") // the rotation publishes it again
+	must(t, world.PutItem("kiwify/main", item))
 	f := s.start("RotatorFunction", s.build("RotatorFunction"), world, local)
 	invoke := func(ctx context.Context, event []byte) error {
 		_, err := f.Invoke(ctx, event)
