@@ -174,18 +174,19 @@ func stateError(ctx context.Context, verb string, err error) *Error {
 	return orDeadline(ctx, e)
 }
 
-// providerError is what a provider's response to a version's client credentials means. who is the subject of the sentence. An *Error stays what
+// providerError is what a provider's response to a token request means. whose are the client credentials, for the sentence. An *Error stays what
 // it is.
-func providerError(err error, who string) *Error {
+func providerError(err error, src acquire.Source, whose string) *Error {
 	var own *Error
 	if errors.As(err, &own) {
 		return own
 	}
+	request := "token request to " + providerName(src) + " with " + whose
 	cause := acquire.CauseOf(err)
 	if !cause.FromProvider {
-		return &Error{Code: CodeInternal, Text: who + ": there is no response of the provider", Transient: true, cause: err}
+		return &Error{Code: CodeInternal, Text: request + ": there is no response of the provider", Transient: true, cause: err}
 	}
-	e := &Error{Text: who + ": " + cause.Text, HTTPStatus: cause.HTTPStatus, OAuthCode: cause.Code, cause: err}
+	e := &Error{Text: request + ": " + cause.Text, HTTPStatus: cause.HTTPStatus, OAuthCode: cause.Code, cause: err}
 	if errors.Is(err, oauth.ErrCanceled) {
 		cause.Class = lifecycle.Canceled
 	}

@@ -43,7 +43,8 @@ func finishCases() []numbered {
 			h.steps(r, rotate.TestSecret)
 			h.aws.ResetCalls()
 			h.steps(r, rotate.FinishSecret)
-			h.wantStages(map[string]string{store.StageCurrent: r.Token, store.StagePrevious: old, store.StagePending: "", store.StageCandidate: "", store.StageRejected: ""})
+			h.wantStages(map[string]string{store.StageCurrent: r.Token, store.StagePrevious: old, store.StagePending: "",
+				store.StageCandidate: "", store.StageRejected: ""})
 			token, rec := h.published()
 			known, _ := h.provider.Inspect(token)
 			if !known.Live || known.ClientID != "client-new" || rec.Credential != r.Token || rec.Current != r.Token || rec.Stage != store.StageCurrent {
@@ -184,7 +185,8 @@ func finishCases() []numbered {
 			if e.Transient || e.CurrentOK != rotate.Yes {
 				t.Errorf("%+v", e)
 			}
-			want := map[string]string{store.StageCurrent: old, store.StagePending: "", store.StageRejected: r.Token, store.StagePrevious: "", store.StageCandidate: ""}
+			want := map[string]string{store.StageCurrent: old, store.StagePending: "", store.StageRejected: r.Token,
+				store.StagePrevious: "", store.StageCandidate: ""}
 			h.wantStages(want)
 			token, rec := h.published()
 			if !h.provider.Validate(token) || rec.Credential != old || rec.Current != old || rec.Stage != store.StageCurrent {

@@ -251,7 +251,8 @@ func TestWhatThePublicationWrites(t *testing.T) {
 		h.must(h.aws.DropParameter("/oauth/" + shop + "/account_id"))
 		state := h.state()
 		state.Token.AccountID = "" // it was not published
-		state.Failure = &lifecycle.Failure{Class: lifecycle.Credentials, Code: "invalid_client", Attempts: 3, FirstAt: time.Now(), LastAt: time.Now(), Current: state.Current}
+		state.Failure = &lifecycle.Failure{Class: lifecycle.Credentials, Code: "invalid_client", Attempts: 3,
+			FirstAt: time.Now(), LastAt: time.Now(), Current: state.Current}
 		state.Notice = "credentials/invalid_client/suspended"
 		_, err := h.states.Update(context.Background(), state)
 		h.must(err)

@@ -68,7 +68,7 @@ func (s *step) unpublished(ctx context.Context, live acquire.Source, err error) 
 	if errors.As(err, &own) {
 		return keepPending(own)
 	}
-	e := providerError(err, providerName(live)+" and the new client credentials, which are AWSCURRENT")
+	e := providerError(err, live, "the new client credentials, which are AWSCURRENT")
 	if rejectsCredentials(err) {
 		return s.rollBack(ctx, live, e)
 	}
@@ -94,7 +94,7 @@ func (s *step) rollBack(ctx context.Context, live acquire.Source, rejected *Erro
 		return s.bothRejected(rejected)
 	}
 	if err != nil {
-		return keepPending(providerError(err, providerName(previous)+" and the client credentials of AWSPREVIOUS"))
+		return keepPending(providerError(err, previous, "the client credentials of AWSPREVIOUS"))
 	}
 	if err := s.publish(ctx, previous, token); err != nil {
 		return err

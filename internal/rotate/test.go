@@ -77,7 +77,7 @@ func (s *step) try(ctx context.Context, src acquire.Source) (token *oauth.Token,
 		return err
 	})
 	if err != nil {
-		return nil, providerError(err, providerName(src)+" and the new client credentials")
+		return nil, providerError(err, src, "the new client credentials")
 	}
 	if err := s.compare(src, token); err != nil {
 		return token, err
