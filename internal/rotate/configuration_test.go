@@ -62,7 +62,7 @@ func TestCandidatesAreMergedOnlyWhereAWSCURRENTGotAToken(t *testing.T) {
 			h.sweep()
 			h.must(h.rotate().Err)
 		},
-		"a configuration that was changed by its owner, who lets AWSCURRENT get a token first": func(t *testing.T, h *harness, _ map[string]int) {
+		"a configuration that was changed by its owner, who lets AWSCURRENT get a token first": func(_ *testing.T, h *harness, _ map[string]int) {
 			h.sweep()
 			_, err := h.aws.PutSecret(secretID, h.document("old", map[string]any{"refresh_at": 0.5}))
 			h.must(err)
@@ -72,7 +72,7 @@ func TestCandidatesAreMergedOnlyWhereAWSCURRENTGotAToken(t *testing.T) {
 			h.sweep()
 			h.must(h.rotate().Err)
 		},
-		"a note that begins with x_ is no configuration": func(t *testing.T, h *harness, _ map[string]int) {
+		"a note that begins with x_ is no configuration": func(_ *testing.T, h *harness, _ map[string]int) {
 			h.sweep()
 			_, err := h.aws.PutSecret(secretID, h.document("old", map[string]any{"x_owner": "team"}))
 			h.must(err)
