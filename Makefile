@@ -21,7 +21,7 @@ AWSCLI_VERSION        := 1.46.3
 
 FUZZTIME       ?= 20s
 COVER_LIMIT    := 90
-COVER_PACKAGES := ./pkg/oauth ./internal/renew ./internal/refresh
+COVER_PACKAGES := ./pkg/oauth ./internal/lifecycle ./internal/refresh ./internal/rotate
 
 # Each may be given on the command line to use one that is installed elsewhere: make test VENV=... VENV_READY= GOLANGCI_LINT=... GOVULNCHECK=... CHECKOV=...
 TOOLS         := $(CURDIR)/.tools

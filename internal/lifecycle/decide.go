@@ -63,6 +63,7 @@ const (
 	Retry             Reason = "retry" // the wait after a failure is over
 	CredentialChanged Reason = "credential_changed"
 	ChangedByOther    Reason = "changed_by_other"
+	Interrupted       Reason = "interrupted" // a run ended while it had the lease: its token may be lost, and may have ended the published one
 	Forced            Reason = "forced"
 	RejectedByReader  Reason = "rejected_by_consumer"
 	Fresh             Reason = "fresh"
@@ -141,7 +142,7 @@ func (v view) paused() bool {
 	if v.Secret != nil {
 		return v.Secret.Paused
 	}
-	return v.State.Paused
+	return v.Paused
 }
 
 // current is the version id of AWSCURRENT as it was seen last.
@@ -190,6 +191,8 @@ func wanted(now time.Time, v view, ov Override) Decision {
 		return renew(Expired)
 	case !now.Before(t.RenewAt), now.Before(t.IssuedAt):
 		return renew(Due)
+	case v.interrupted(now):
+		return renew(Interrupted)
 	default:
 		return Decision{Action: Keep, Reason: Fresh, Text: "fresh until " + stamp(t.RenewAt), NotBefore: t.RenewAt}
 	}
@@ -249,7 +252,7 @@ func restrained(now time.Time, v view, p Policy, ov Override, want Decision) Dec
 	if f.Suspends() {
 		return suspended(now, v, p, ov, want)
 	}
-	if within(now.Add(p.Tolerance()), f.NextAt, maxWait) && !ov.Force && !v.inEmergency(now, p) {
+	if within(now.Add(p.Tolerance()), f.NextAt, maxWait) && !ov.Force && !v.inEmergency(now, p) && !v.interrupted(now) {
 		return backingOff(f.NextAt)
 	}
 	return want
@@ -282,7 +285,7 @@ func suspended(now time.Time, v view, p Policy, ov Override, want Decision) Deci
 	switch {
 	case ov.Force:
 		return Decision{Action: Renew, Reason: Forced, UseStandby: standby}
-	case now.Before(v.Failure.FirstAt), due:
+	case now.Before(v.Failure.FirstAt), due, v.interrupted(now):
 		return Decision{Action: Trial, Reason: want.Reason, Text: string(want.Reason) + " (trial of a suspended connection)", UseStandby: standby}
 	case standby && v.Token != nil && now.Sub(v.Token.RenewAt) < p.Period+p.Period/2: // the first sweep in which it is due
 		return Decision{Action: Standby, Reason: want.Reason, Text: string(want.Reason) + " (with a standby, AWSCURRENT is suspended)", UseStandby: true}
@@ -342,6 +345,9 @@ func (s State) FailingFor(now time.Time, d time.Duration) bool {
 func (s State) renewalDue(now time.Time) bool {
 	return s.Token == nil || !now.Before(s.Token.RenewAt)
 }
+
+// interrupted reports whether the last run that had the lease ended without giving it back.
+func (s State) interrupted(now time.Time) bool { return s.Lease != nil && !s.Leased(now) }
 
 // inEmergency reports whether a live token is so close to its end that a backoff does not help.
 func (s State) inEmergency(now time.Time, p Policy) bool {

@@ -36,7 +36,7 @@ func TestDecideByState(t *testing.T) {
 	fresh := func(s situation) decision {
 		return decision{of: s, action: lifecycle.Keep, reason: lifecycle.Fresh, text: "fresh until 2026-01-02T12:00:00Z", until: renewAt()}
 	}
-	pausedBefore := func(s *situation) { s.State.Paused = true }
+	pausedBefore := func(s *situation) { s.Paused = true }
 	newer := func(s *situation) { s.Newer = true }
 	const otherVersion = "changed_by_other: the parameter has version 9, this program wrote 8"
 	checkDecisions(t, map[string]decision{

@@ -167,7 +167,7 @@ func TestAStandbyNeedsRefusedCredentialsAndADueRenewal(t *testing.T) {
 		}
 		due := s.Token == nil || !start.Before(s.Token.RenewAt)
 		allowed := lifecycle.StandbyAllowed(start, decided, failed)
-		if allowed && !(due && failed.Failure.Class == lifecycle.Credentials && (refused(failed.Failure) || refused(s.Failure))) {
+		if allowed && (!due || failed.Failure.Class != lifecycle.Credentials || !refused(failed.Failure) && !refused(s.Failure)) {
 			rt.Fatalf("a standby is allowed after %+v, which followed %+v; due: %t", failed.Failure, s.Failure, due)
 		}
 		if !allowed && due && refused(failed.Failure) {

@@ -126,6 +126,10 @@ func stateEvent(kind EventKind, s lifecycle.State) Event {
 	return ev
 }
 
+func unverifiedEvent(err error) Event {
+	return Event{Kind: EventUnverified, Message: "parameters were not compared with the state table: " + err.Error()}
+}
+
 // rejectedEvent says that a reader reported a version of the parameter, and what is known of the published token.
 func rejectedEvent(e *entry, version int64) Event {
 	ev := stateEvent(EventRejected, e.state)

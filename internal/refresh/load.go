@@ -67,7 +67,7 @@ func (b *board) verify() {
 		for chunk := range slices.Chunk(names, namesPerCall) {
 			found, err := b.run.cfg.Parameters.Get(b.ctx, chunk)
 			if err != nil {
-				b.run.observe(Event{Kind: EventUnverified, Message: "parameters were not compared with the state table: " + err.Error()})
+				b.run.observe(unverifiedEvent(err))
 				break // the others have their turn in another sweep
 			}
 			b.mail <- func() { b.takeParameters(chunk, found) }
@@ -96,7 +96,7 @@ func (b *board) toVerify() []store.Name {
 	const most = namesPerCall * callsPerRun
 	parts := (len(all) + most - 1) / most
 	if parts > 1 {
-		turn := uint64(b.run.start.Unix()/int64(b.run.cfg.Period/time.Second)) % uint64(parts)
+		turn := int(b.run.start.Unix() / int64(b.run.cfg.Period/time.Second) % int64(parts))
 		all = slices.DeleteFunc(all, func(n store.Name) bool { return slot(n.Connection, parts) != turn })
 	}
 	for _, list := range [][]store.Name{conflicts, all} {
@@ -109,10 +109,10 @@ func (b *board) toVerify() []store.Name {
 }
 
 // slot spreads connections evenly over the parts.
-func slot(id string, parts int) uint64 {
-	h := fnv.New64a()
+func slot(id string, parts int) int {
+	h := fnv.New32a()
 	_, _ = h.Write([]byte(id))
-	return h.Sum64() % uint64(parts)
+	return int(int64(h.Sum32()) % int64(parts))
 }
 
 // takeParameters takes in what GetParameters showed. A token that this run has already touched is not compared.
@@ -154,7 +154,6 @@ func (r *run) named(ctx context.Context) (Result, error) {
 		return b.plan()
 	}
 	for _, id := range ids {
-		b.consider(b.entries[id])
 		if v := r.call.RejectedVersion; v != 0 {
 			r.observe(rejectedEvent(b.entries[id], v))
 		}
@@ -194,7 +193,8 @@ func (r *run) describeSecret(ctx context.Context, name string) (store.Secret, er
 	return r.cfg.Secrets.Describe(ctx, name)
 }
 
-// lookUp reads states and parameters of connections as they are now.
+// lookUp reads states and parameters of connections as they are now, and decides about them. A connection whose lease another run has is left in
+// flight, without any further call: hundreds of callers may be waiting for that run.
 func (b *board) lookUp(ctx context.Context, ids []string) error {
 	if len(ids) == 0 {
 		return nil
@@ -203,20 +203,51 @@ func (b *board) lookUp(ctx context.Context, ids []string) error {
 	if err != nil {
 		return fmt.Errorf("could not read the state table, nothing was renewed: %w", err)
 	}
-	names := make([]store.Name, len(ids))
-	for i, id := range ids {
-		names[i] = store.Name{Connection: id, Kind: store.KindToken}
-	}
-	found, err := b.run.cfg.Parameters.Get(ctx, names)
-	if err != nil {
-		return fmt.Errorf("read parameters: %w", err)
-	}
+	var free []string
 	for _, id := range ids {
 		e := b.entries[id]
 		if s, ok := states[id]; ok {
 			e.state = s
 		}
-		e.observed.Parameter = parameterOf(found, id)
+		if e.phase = idle; e.state.Leased(b.run.cfg.Now()) && !b.run.call.DryRun {
+			e.phase, e.decision = handled, lifecycle.Decision{Text: inFlightText}
+			b.sum.inFlight = append(b.sum.inFlight, id)
+			continue
+		}
+		free = append(free, id)
+	}
+	if err := b.lookUpParameters(ctx, free); err != nil {
+		return err
+	}
+	for _, id := range free {
+		b.consider(b.entries[id])
+	}
+	return nil
+}
+
+// lookUpParameters reads the token parameters of connections. SSM allows 40 reads a second, less than many readers that report the same token
+// make. Where it does not answer, the state counts, unless the report is about a version that only the parameter can explain.
+func (b *board) lookUpParameters(ctx context.Context, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	names := make([]store.Name, len(ids))
+	for i, id := range ids {
+		names[i] = store.Name{Connection: id, Kind: store.KindToken}
+	}
+	found, err := b.run.cfg.Parameters.Get(ctx, names)
+	for _, id := range ids {
+		e := b.entries[id]
+		e.observed.Parameter = nil
+		switch t := e.state.Token; {
+		case err == nil:
+			e.observed.Parameter = parameterOf(found, id)
+		case b.run.call.RejectedVersion != 0 && (t == nil || b.run.call.RejectedVersion > t.Version):
+			return fmt.Errorf("read parameters: %w", err)
+		}
+	}
+	if err != nil {
+		b.run.observe(unverifiedEvent(err))
 	}
 	return nil
 }
@@ -262,11 +293,6 @@ func (b *board) waitForOthers(ctx context.Context) {
 			return
 		}
 		b.queue = b.newQueue()
-		for _, id := range ids {
-			e := b.entries[id]
-			e.phase = idle
-			b.consider(e)
-		}
 		b.drain(ctx)
 	}
 }

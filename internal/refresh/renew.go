@@ -285,12 +285,15 @@ func unleased(s lifecycle.State) lifecycle.State {
 func deferredBy(t Task, err error) Outcome {
 	out := Outcome{Kind: KindDeferred, Task: t, State: t.State, Err: err, Reason: "state_unavailable: " + err.Error()}
 	if errors.Is(err, store.ErrInFlight) {
-		out.Reason = reasonInFlight + ": another run is renewing it"
+		out.Reason = inFlightText
 	}
 	return out
 }
 
-const reasonInFlight = "in_flight"
+const (
+	reasonInFlight = "in_flight"
+	inFlightText   = reasonInFlight + ": another run is renewing it"
+)
 
 // isolate is Renew, with a panic as a failure: one broken connection must not stop the others. The panic's value may hold anything.
 func (r *run) isolate(ctx context.Context, t Task) (out Outcome) {

@@ -186,7 +186,7 @@ func (s *summary) notice(t Task, n lifecycle.Notice) {
 // closeRest reports the connections that the run did not attempt.
 func (b *board) closeRest() {
 	for _, id := range b.sum.takeInFlight() {
-		b.sum.deferred(id, reasonInFlight+": another run is renewing it")
+		b.sum.deferred(id, inFlightText)
 	}
 	for _, e := range b.order {
 		switch {
