@@ -66,9 +66,6 @@ var (
 // readDocument splits value into its fields. Its errors never repeat any of the value but the names of fields.
 func readDocument(value oauth.Secret) (document, error) {
 	raw := []byte(strings.TrimPrefix(value.Reveal(), "\ufeff")) // Windows editors write it
-	if doc, ok := readPlain(raw); ok {
-		return doc, nil
-	}
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return document{}, errEmpty
 	}

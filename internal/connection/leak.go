@@ -23,20 +23,13 @@ func (p *parser) misplaced() {
 	if p.fault != nil {
 		return
 	}
-	var secrets []secretText // made when there is a value that is long enough to hold one
-	shortest := p.shortestSecret()
+	secrets := p.secretTexts()
 	for _, field := range fieldNames {
 		if credential(field) {
 			continue
 		}
 		for _, value := range texts(p.raw(field)) {
-			if value = strings.ToLower(value); len(value) < shortest {
-				continue
-			}
-			if secrets == nil {
-				secrets = p.secretTexts()
-			}
-			if name := heldBy(value, secrets); name != "" {
+			if name := heldBy(strings.ToLower(value), secrets); name != "" {
 				p.fail(field, field+" holds the "+name+"; remove it there: this field is printed and published")
 			}
 		}
@@ -44,15 +37,6 @@ func (p *parser) misplaced() {
 	if id := p.conn.ClientID; len(id) >= minHeld && id == p.conn.ClientSecret.Reveal() {
 		p.fail(fieldClientID, "client_id and client_secret are the same text; copy each again from the provider's panel")
 	}
-}
-
-// shortestSecret is a lower bound of the length of all secretTexts. They are printable ASCII, of which no escape is shorter and base64 is longer;
-// a stored Basic value may be anything.
-func (p *parser) shortestSecret() int {
-	if p.raw(fieldBasicToken) != nil {
-		return 0
-	}
-	return len(p.conn.ClientSecret.Reveal())
 }
 
 // secretTexts are the secret and the Basic value of the pair, also as a URL holds them.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chaveiro/chaveiro/internal/provider"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
@@ -120,6 +121,25 @@ func TestTheWordBeforeABasicValueIsCutOnce(t *testing.T) {
 	} {
 		if got := withoutBasicWord(token); got != want || got != basicWord.ReplaceAllString(token, "") {
 			t.Errorf("%q becomes %q, want %q", token, got, want)
+		}
+	}
+}
+
+// TestASecretIsFoundInAValueOfItsLength.
+func TestASecretIsFoundInAValueOfItsLength(t *testing.T) {
+	catalogue, err := provider.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"the secret":                        `{"provider":"generic","token_endpoint":"https://a.example/t","client_id":"id-of-the-client","client_secret":"k3y-of-9","audience":"k3y-of-9"}`,
+		"the secret in capitals":            `{"provider":"generic","token_endpoint":"https://a.example/t","client_id":"id-of-the-client","client_secret":"k3y-of-9","audience":"K3Y-OF-9"}`,
+		"the secret as a URL holds it":      `{"provider":"generic","token_endpoint":"https://a.example/t","client_id":"id-of-the-client","client_secret":"k3y+of/9","audience":"k3y%2Bof%2F9"}`,
+		"the provider's name as the secret": `{"provider":"hotmart","client_id":"id-of-the-client","client_secret":"hotmart"}`,
+		"a Basic value, not its secret":     `{"provider":"hotmart","client_id":"a","client_secret":"bcdefghij","basic_token":"YTpiY2RlZmdoaWo=","scope":"YTpiY2RlZmdoaWo"}`,
+	} {
+		if _, err := Parse("a/b", oauth.NewSecret(text), catalogue, Options{}); err == nil {
+			t.Errorf("%s stands in another field, and was taken", name)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // placeholderForms are shapes of example values: <your id>, {{client_id}}, ${SECRET}, a row of one sign, your_client_id_here.
@@ -37,16 +36,6 @@ func placeholder(s string) bool {
 	return hasPlaceholderForm(lower) || letters != "" && hasPlaceholderForm(letters)
 }
 
-// placeholderSigns begin what all forms but the last one match, and the last one needs one of placeholderOwners: two looks that spare most
-// values the expressions.
-const placeholderSigns = "<{$[%x*.…•-_?"
-
-var placeholderOwners = []string{"your", "seu", "sua"}
-
 func hasPlaceholderForm(s string) bool {
-	first, _ := utf8.DecodeRuneInString(s)
-	if !strings.ContainsRune(placeholderSigns, first) && !slices.ContainsFunc(placeholderOwners, func(w string) bool { return strings.Contains(s, w) }) {
-		return false
-	}
 	return slices.ContainsFunc(placeholderForms, func(form *regexp.Regexp) bool { return form.MatchString(s) })
 }

@@ -37,6 +37,12 @@ func (p *parser) plainText(field string) string {
 	return s
 }
 
+// unquote reads a JSON string.
+func unquote(raw []byte) (text string, ok bool) {
+	err := json.Unmarshal(raw, &text)
+	return text, err == nil
+}
+
 // scalar returns a field that may be a JSON number or boolean, or the same as a string, as its text.
 func (p *parser) scalar(field string) string {
 	raw := p.raw(field)

@@ -72,9 +72,6 @@ func sniff(body []byte, d Dialect) (form, map[string]any) {
 
 // decodeObject returns nil for anything but one whole JSON object.
 func decodeObject(body []byte) map[string]any {
-	if fields, ok := plainObject(body); ok {
-		return fields
-	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber() // a float64 cannot hold every number that a server may send, and 1e999 not at all
 	var fields map[string]any
@@ -164,9 +161,9 @@ func (a *answer) ok() bool { return a.status >= 200 && a.status <= 299 }
 // would cost the scope.
 const minNamed = 16
 
-// secrets adds the answer's own tokens to a scrubber, wherever they stand. Beside the two of RFC 6749 a field counts by its name, if it has at least
+// secrets adds the answer's own tokens to a redactor, wherever they stand. Beside the two of RFC 6749 a field counts by its name, if it has at least
 // this many bytes.
-func (a *answer) secrets(s *scrubber, least int) {
+func (a *answer) secrets(s *redactor, least int) {
 	for _, name := range []string{"access_token", "refresh_token"} {
 		if v, ok := a.field(name).(string); ok {
 			s.add(v)
@@ -175,7 +172,7 @@ func (a *answer) secrets(s *scrubber, least int) {
 	addSecrets(s, a.fields, least)
 }
 
-func addSecrets(s *scrubber, v any, least int) {
+func addSecrets(s *redactor, v any, least int) {
 	switch v := v.(type) {
 	case map[string]any:
 		for name, inner := range v {

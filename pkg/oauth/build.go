@@ -94,8 +94,8 @@ func (o outgoing) dropSecrets() {
 }
 
 // redactor knows every secret of the request.
-func (o outgoing) redactor() *scrubber {
-	s := new(scrubber)
+func (o outgoing) redactor() *redactor {
+	s := new(redactor)
 	for _, secret := range o.secrets {
 		s.add(secret.Reveal())
 	}

@@ -109,6 +109,53 @@ func echoBodies(t *testing.T, echo, access, refresh string) []string {
 	return append(out, "error="+url.QueryEscape(echo)+"&error_description="+url.QueryEscape(echo)+"&"+url.Values{"access_token": {access}, "refresh_token": {refresh}}.Encode(), "<html>"+echo+"</html>", echo+" plain "+echo, `{"broken":"`+echo)
 }
 
+// TestCanaryOfEveryAuthenticationAndGrant has the server repeat what each of them sent: whole, escaped, and cut.
+func TestCanaryOfEveryAuthenticationAndGrant(t *testing.T) {
+	t.Parallel()
+	const spent, assertion = "r3fresh/canary+token==", "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJl"
+	signed := customAuth{apply: func(c *Call) error { c.Form.Set("client_assertion", assertion); return nil }}
+	bearer := customAuth{apply: func(c *Call) error { c.Header.Set("Authorization", "Bearer "+assertion); return nil }}
+	secret := NewSecret(testSecret)
+	for name, auth := range map[string]ClientAuth{
+		"basic": ClientSecretBasic(testID, secret), "raw basic": ClientSecretBasicRaw(testID, secret), "post": ClientSecretPost(testID, secret),
+		"an assertion": signed, "a header": bearer,
+	} {
+		for _, grant := range []Grant{ClientCredentials{}, customGrant{kind: "refresh_token", secret: NewSecret(spent), params: url.Values{"refresh_token": {spent}}}} {
+			req := requestWith(auth)
+			req.Grant = grant
+			wire := capture(t, req)
+			sent, err := url.ParseQuery(wire.body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, header, _ := strings.Cut(wire.header.Get("Authorization"), " ")
+			for _, canary := range []string{header, sent.Get("client_secret"), sent.Get("client_assertion"), sent.Get("refresh_token")} {
+				for _, form := range disguises(canary) {
+					checkEcho(t, name, req, form)
+					checkEcho(t, name, req, form[:len(form)/2])
+				}
+			}
+		}
+	}
+}
+
+// checkEcho has the server repeat a text in an error. A part of less than minPart characters may be chance.
+func checkEcho(t *testing.T, name string, req TokenRequest, echo string) {
+	t.Helper()
+	if len(echo) < minPart {
+		return
+	}
+	body, err := json.Marshal(map[string]any{"error": "invalid_grant", "error_description": "you sent " + echo + ", no"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, status := range []int{200, 400} {
+		if _, e := exchange(t, req, status, nil, string(body)); strings.Contains(e.Error(), echo) {
+			t.Fatalf("%s: %v", name, e)
+		}
+	}
+}
+
 func mustNotShow(t *testing.T, text string, forms []string) {
 	t.Helper()
 	for _, f := range forms {
@@ -186,9 +233,9 @@ func TestSecret(t *testing.T) {
 	}
 }
 
-func TestScrubber(t *testing.T) {
+func TestRedactor(t *testing.T) {
 	t.Parallel()
-	var s scrubber
+	var s redactor
 	s.add("abc") // too short to be one
 	s.add("a\tsecret\"<x>")
 	for in, want := range map[string]string{

@@ -39,7 +39,7 @@ func parseClaims(token string) Claims {
 const maxIdentifier = 1 << 10
 
 // without returns the claims that may be published and logged: those in which a server put a secret are left out.
-func (c Claims) without(private *scrubber) Claims {
+func (c Claims) without(private *redactor) Claims {
 	c.JTI = private.identifier(c.JTI)
 	if private.finds(c.Scope) {
 		c.Scope = ""
@@ -50,7 +50,7 @@ func (c Claims) without(private *scrubber) Claims {
 
 // identifier returns a text of an answer that is published, "" for one that holds a secret (some servers put the access token into jti) or is
 // too long.
-func (s *scrubber) identifier(text string) string {
+func (s *redactor) identifier(text string) string {
 	if len(text) > maxIdentifier || s.finds(text) {
 		return ""
 	}

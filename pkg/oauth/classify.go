@@ -129,7 +129,7 @@ func (a *answer) finish(e *Error) {
 		return
 	}
 	s := a.request.redactor()
-	a.secrets(s, minScrubbed)
+	a.secrets(s, minSecret)
 	e.Description = s.text(e.Description)
 }
 

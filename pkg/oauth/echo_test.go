@@ -130,7 +130,7 @@ func TestPartsOfASecret(t *testing.T) {
 		"Credenciais inválidas: não é possível autenticar o aplicativo":                                                         "Credenciais inválidas: não é possível autenticar o aplicativo",
 		"trace 5f0c1a2b-77d1-4e9a-8a3b-0c9d8e7f6a5b at 10:11:12":                                                                "trace 5f0c1a2b-77d1-4e9a-8a3b-0c9d8e7f6a5b at 10:11:12",
 	} {
-		var s scrubber
+		var s redactor
 		s.add(secret)
 		if got := s.text(in); got != want {
 			t.Errorf("text(%q) = %q, want %q", in, got, want)
@@ -141,7 +141,7 @@ func TestPartsOfASecret(t *testing.T) {
 // TestWordsOfASecretOfWords: a secret of words hides them when they are written as in it, or when there are many.
 func TestWordsOfASecretOfWords(t *testing.T) {
 	t.Parallel()
-	var s scrubber
+	var s redactor
 	s.add("my-client-secret-value")
 	for in, want := range map[string]string{
 		"Invalid client secret":       "Invalid client secret",
@@ -157,7 +157,7 @@ func TestWordsOfASecretOfWords(t *testing.T) {
 
 func TestAUUIDIsKnownWithoutItsDashes(t *testing.T) {
 	t.Parallel()
-	var s scrubber
+	var s redactor
 	s.add("3f1c7d52-0a4b-4c7e-9d2f-8b6a5e4d3c2b")
 	if got := s.text("got 3F1C7D520A4B4C7E9D2F8B6A5E4D3C2B"); got != "got [redacted]" {
 		t.Error(got)
@@ -190,16 +190,16 @@ func TestAnAnswerFullOfSecrets(t *testing.T) {
 
 func TestALongDescriptionIsReadInPart(t *testing.T) {
 	t.Parallel()
-	var s scrubber
+	var s redactor
 	s.add(testSecret)
-	cut := strings.Repeat(testSecret, maxWords/len(testSecret)+2)
+	cut := strings.Repeat(testSecret, maxText/len(testSecret)+2)
 	if got := s.text(cut); got != redacted {
 		t.Errorf("%q", got)
 	}
 }
 
-// FuzzScrubber looks for a part of a secret in what is left of a text in which it was put.
-func FuzzScrubber(f *testing.F) {
+// FuzzRedactor looks for a part of a secret in what is left of a text in which it was put.
+func FuzzRedactor(f *testing.F) {
 	f.Add(testSecret, "got ", 0, 12)
 	f.Add("aaaaaaaaaaaaaaab", "b", 3, 9)
 	f.Add("pässwörd-von-uns", "é", 1, 13)
@@ -212,7 +212,7 @@ func FuzzScrubber(f *testing.F) {
 				return
 			}
 		}
-		var s scrubber
+		var s redactor
 		s.add(secret)
 		if got := s.text(words + secret[from:from+n] + words); strings.Contains(got, secret[from:from+n]) {
 			t.Fatalf("%q shows a part of %q", got, secret)

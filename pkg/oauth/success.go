@@ -122,7 +122,7 @@ func usableType(v any) bool {
 
 // scope follows RFC 6749 section 5.1: an answer that names none grants what was asked for. A scope that holds a secret counts as none, since
 // scopes are published; the claims have been through that already.
-func (a *answer) scope(claims Claims, private *scrubber) (string, ScopeSource) {
+func (a *answer) scope(claims Claims, private *redactor) (string, ScopeSource) {
 	if s := parseScope(a.field("scope")); s != "" && !private.finds(s) {
 		return s, ScopeFromAnswer
 	}
@@ -158,7 +158,7 @@ func (a *answer) sortedNames() []string {
 }
 
 // fieldNames are the names of the answer's fields, for a person who wants to know what changed: identifiers of a plausible length, at most 30.
-func (a *answer) fieldNames(private *scrubber) string {
+func (a *answer) fieldNames(private *redactor) string {
 	var names []string
 	for _, name := range a.sortedNames() {
 		if len(names) < maxFieldNames && isFieldName(name) && !private.finds(name) {
