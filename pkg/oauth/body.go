@@ -8,17 +8,17 @@ import (
 	"strings"
 )
 
-// maxBody is how much of an answer is read, after decompression. The largest real ones hold a few kilobytes.
+// maxBody is how much of a response is read, after decompression. Real ones have at most some kilobytes.
 const maxBody = 64 << 10
 
-// What can be wrong with a body other than what it says.
+// Faults of a body apart from its content.
 var (
-	errBodyTooLarge = errors.New("the answer is larger than 64 KiB")
-	errBodyEncoding = errors.New("the answer's content encoding cannot be undone")
+	errBodyTooLarge = errors.New("the response is larger than 64 KiB")
+	errBodyEncoding = errors.New("the content encoding of the response cannot be decoded")
 )
 
-// readBody reads at most maxBody bytes, and undoes gzip. On errBodyTooLarge it returns the beginning all the same. Any other
-// error than the two above is the connection's.
+// readBody reads at most maxBody bytes, and decodes gzip. With errBodyTooLarge it returns the beginning. Any error other than the two above
+// is a failure of the connection.
 func readBody(res *http.Response) ([]byte, error) {
 	wire := &wireReader{r: res.Body, left: maxBody + gzipOverhead}
 	var r io.Reader = wire
@@ -27,10 +27,10 @@ func readBody(res *http.Response) ([]byte, error) {
 	case "gzip", "x-gzip":
 		z, err := gzip.NewReader(wire)
 		if errors.Is(err, io.EOF) && wire.err == nil {
-			return nil, nil // nothing at all: a 204, or an error without a body
+			return nil, nil // empty: a 204, or an error without a body
 		}
 		if err != nil {
-			return nil, wire.blame(errBodyEncoding)
+			return nil, wire.cause(errBodyEncoding)
 		}
 		r = z
 	default: // only gzip was offered
@@ -41,12 +41,12 @@ func readBody(res *http.Response) ([]byte, error) {
 	case len(body) > maxBody:
 		return body[:maxBody], errBodyTooLarge
 	case err != nil:
-		return body, wire.blame(errBodyEncoding)
+		return body, wire.cause(errBodyEncoding)
 	}
 	return body, nil
 }
 
-// readAll is io.ReadAll, with room for as much as the answer is said to have, and for the read that finds its end.
+// readAll is io.ReadAll with a buffer of the stated length, so that a response fits without copying.
 func readAll(r io.Reader, length int64) ([]byte, error) {
 	b := make([]byte, 0, max(512, min(length, maxBody)+1))
 	for {
@@ -67,11 +67,11 @@ func readAll(r io.Reader, length int64) ([]byte, error) {
 // gzipOverhead is more than gzip ever adds: a body that fits decompressed fits compressed.
 const gzipOverhead = 1 << 10
 
-// wireReader reads what came over the wire, within a limit, and remembers how that ended: a gzip reader turns every end into its own error.
+// wireReader reads from the connection, within a limit, and keeps its error: a gzip reader replaces it by an error of its own.
 type wireReader struct {
 	r    io.Reader
 	left int
-	err  error // the connection's, or errBodyTooLarge
+	err  error // of the connection, or errBodyTooLarge
 }
 
 func (w *wireReader) Read(p []byte) (int, error) {
@@ -90,8 +90,8 @@ func (w *wireReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// blame returns the connection's error when there was one, else the given.
-func (w *wireReader) blame(err error) error {
+// cause returns the connection's error when there was one, else the given error.
+func (w *wireReader) cause(err error) error {
 	if w.err != nil {
 		return w.err
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// parseClaims reads the claims of a JWT (RFC 7519) without verifying it. Whatever is no signed JWT has none.
+// parseClaims reads the claims of a signed JWT (RFC 7519) without verifying it. Any other token has none.
 func parseClaims(token string) Claims {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -34,11 +34,11 @@ func parseClaims(token string) Claims {
 	return c
 }
 
-// maxIdentifier is the length of a jti or another claim in bytes beyond which it is no identifier. It is dropped whole: a part of an
-// identifier is another one.
+// maxIdentifier is the greatest length of a jti or another claim in bytes. A longer one is dropped and not shortened: a part of an identifier is
+// another identifier.
 const maxIdentifier = 1 << 10
 
-// without returns the claims that may be published and logged: those in which a server put a secret are left out.
+// without returns the claims without those in which the server put a secret: the others may be logged.
 func (c Claims) without(private *redactor) Claims {
 	c.JTI = private.identifier(c.JTI)
 	if private.finds(c.Scope) {
@@ -48,8 +48,7 @@ func (c Claims) without(private *redactor) Claims {
 	return c
 }
 
-// identifier returns a text of an answer that is published, "" for one that holds a secret (some servers put the access token into jti) or is
-// too long.
+// identifier returns a text, or "" when it holds a secret (some servers put the access token into jti) or is too long.
 func (s *redactor) identifier(text string) string {
 	if len(text) > maxIdentifier || s.finds(text) {
 		return ""
@@ -57,7 +56,7 @@ func (s *redactor) identifier(text string) string {
 	return text
 }
 
-// parseScope returns a scope as one space separated text, whether it comes as that or as a list. The order stays.
+// parseScope returns a scope as one text with spaces (RFC 6749 section 3.3), also when the server sends a list. The order stays.
 func parseScope(v any) string {
 	switch v := v.(type) {
 	case string:

@@ -8,78 +8,78 @@ import (
 	"time"
 )
 
-// outcome makes a Token or an Error of an answer. It is the one place where answers are judged. The first rule that fits decides:
+// outcome makes a Token or an Error of a response. Responses are classified here only. The first rule that fits decides:
 //
-//  1. a redirect, or the proxy's own refusal
+//  1. a redirect, or a proxy that demands credentials
 //  2. the dialect's error rules
 //  3. an error code of an RFC, with any status: some servers send invalid_client with 400, some with 200
 //  4. ok:false
 //  5. a firewall's page
 //  6. a 2xx: a token, or none
-//  7. an HTML page with a 4xx
+//  7. a page that demands a client certificate, or another HTML page with a 4xx
 //  8. the status
-func (a *answer) outcome() (*Token, *Error) {
-	c := a.complaint()
-	e := a.refusal(c)
+func (r *response) outcome() (*Token, *Error) {
+	m := r.message()
+	e := r.failure(m)
 	var t *Token
 	if e == nil {
-		t, e = a.success()
+		t, e = r.success()
 	}
 	if e == nil {
 		return t, nil
 	}
-	a.finish(e)
+	r.finish(e)
 	return nil, e
 }
 
-// refusal returns nil for what is to be read as a success.
-func (a *answer) refusal(c *complaint) *Error {
-	if a.status >= 300 && a.status <= 399 || a.status == http.StatusProxyAuthRequired {
-		return statusVerdict(a.status).error("") // no description: a Location may hold anything
+// failure returns nil for a response that is to be read as a success.
+func (r *response) failure(m *providerMessage) *Error {
+	if r.status >= 300 && r.status <= 399 || r.status == http.StatusProxyAuthRequired {
+		return statusKind(r.status).error("") // no description: a Location may hold anything
 	}
-	if e := a.dialectError(c); e != nil {
+	if e := r.dialectError(m); e != nil {
 		return e
 	}
-	if v, ok := c.verdict(); ok {
-		return v.error(c.describe(v.code))
+	if k, ok := m.kind(); ok {
+		return k.error(m.describe(k.code))
 	}
-	if a.ok() && c.made() { // an error that nobody knows, with or without a token: not to be trusted
-		return verdict{Malformed, CodeUnrecognizedError}.error(c.description(true))
+	if r.ok() && m.present() { // an unknown error: a token beside it is not trusted
+		return errorKind{Malformed, CodeUnrecognizedError}.error(m.description(true))
 	}
 	switch {
-	case a.blockedByFirewall():
-		e := verdict{Transient, CodeWAFBlocked}.error("a firewall's page, not the provider: is this address or User-Agent blocked?")
+	case r.blockedByFirewall():
+		e := errorKind{Transient, CodeWAFBlocked}.error("a firewall's page, not the server's response; it may block this address or User-Agent")
 		e.RetryAfter = wafWait
 		return e
-	case a.ok():
+	case r.ok():
 		return nil
-	case a.wantsClientCertificate():
-		return verdict{Configuration, CodeMTLSRequired}.error("the server wants a client certificate")
-	case a.notTheProvider():
-		return verdict{Transient, CodeNotTheProvider}.error("an HTML page, not the provider")
+	case r.requiresClientCertificate():
+		return errorKind{Configuration, CodeMTLSRequired}.error("the server requires a client certificate")
+	case r.notTheProvider():
+		return errorKind{Transient, CodeNotTheProvider}.error("an HTML page, not the server's response")
 	}
-	return statusVerdict(a.status).error(c.description(true))
+	return statusKind(r.status).error(m.description(true))
 }
 
-func (v verdict) error(description string) *Error {
-	return &Error{Class: v.class, Code: v.code, Description: description}
+func (k errorKind) error(description string) *Error {
+	return &Error{Class: k.class, Code: k.code, Description: description}
 }
 
-func (a *answer) success() (*Token, *Error) {
-	if a.bodyErr != nil || a.form != formObject || a.status == http.StatusNoContent {
-		return nil, a.noObject()
+func (r *response) success() (*Token, *Error) {
+	if r.bodyErr != nil || r.form != formObject || r.status == http.StatusNoContent {
+		return nil, r.noObject()
 	}
-	return a.token()
+	return r.token()
 }
 
-// dialectError asks the dialect's rules. A 2xx with a token and without a complaint is no error, whatever a pattern may find in it.
-func (a *answer) dialectError(c *complaint) *Error {
-	if a.ok() && a.hasToken() && !c.made() {
+// dialectError applies the dialect's rules. A 2xx with a token and without an error is a success, whatever a pattern matches in it.
+func (r *response) dialectError(m *providerMessage) *Error {
+	if r.ok() && r.hasToken() && !m.present() {
 		return nil
 	}
-	for _, rule := range a.dialect.Errors {
-		if rule.matches(a, c) {
-			e := verdict{rule.Class, rule.Code}.error(c.describe(rule.Code))
+	for _, rule := range r.dialect.Errors {
+		if rule.matches(r, m) {
+			e := errorKind{rule.Class, rule.Code}.error(m.describe(rule.Code))
 			e.RetryAfter = rule.RetryAfter
 			return e
 		}
@@ -87,17 +87,17 @@ func (a *answer) dialectError(c *complaint) *Error {
 	return nil
 }
 
-func (r ErrorRule) matches(a *answer, c *complaint) bool {
-	if r.Status != 0 && r.Status != a.status {
+func (rule ErrorRule) matches(r *response, m *providerMessage) bool {
+	if rule.Status != 0 && rule.Status != r.status {
 		return false
 	}
-	if r.Error != "" && !slices.ContainsFunc(c.words, func(w string) bool { return normalize(w) == normalize(r.Error) }) {
+	if rule.Error != "" && !slices.ContainsFunc(m.codes, func(w string) bool { return normalize(w) == normalize(rule.Error) }) {
 		return false
 	}
-	if r.Message != "" && !matchesAny(r.Message, c.texts) {
+	if rule.Message != "" && !matchesAny(rule.Message, m.sentences) {
 		return false
 	}
-	return r.Field == "" || matchesAny(r.Match, fieldText(at(a.fields, r.Field)))
+	return rule.Field == "" || matchesAny(rule.Match, fieldText(at(r.fields, rule.Field)))
 }
 
 // matchesAny reports whether a pattern, which Validate has checked, matches one of the texts.
@@ -117,30 +117,30 @@ func fieldText(v any) []string {
 	return nil
 }
 
-// finish adds the status, the wait, and cleans the words.
-func (a *answer) finish(e *Error) {
-	e.Status, e.Host, e.RefreshToken = a.status, a.request.host, a.newRefreshToken()
+// finish adds what the response says beside the error, and redacts the description.
+func (r *response) finish(e *Error) {
+	e.Status, e.Host, e.RefreshToken = r.status, r.request.host, r.newRefreshToken()
 	if e.Class == Transient && e.Code != CodeZeroLifetime {
-		e.RetryAfter = a.wait(e)
+		e.RetryAfter = r.wait(e)
 	} else if e.Class != Transient {
 		e.RetryAfter = 0
 	}
 	if e.Description == "" {
 		return
 	}
-	s := a.request.redactor()
-	a.secrets(s, minSecret)
+	s := r.request.redactor()
+	r.secrets(s, minSecret)
 	e.Description = s.text(e.Description)
 }
 
-// wait is what the headers ask for, else the rule's or the block page's, else the dialect's for a rate limit.
-func (a *answer) wait(e *Error) time.Duration {
-	d := retryAfter(a.status, a.header, a.at)
+// wait is the wait that the headers state, else that of the rule or the firewall, else the dialect's for a rate limit.
+func (r *response) wait(e *Error) time.Duration {
+	d := retryAfter(r.status, r.header, r.at)
 	if d == 0 {
 		d = e.RetryAfter
 	}
 	if d == 0 && e.Code == CodeRateLimited {
-		d = a.dialect.RateLimitWait
+		d = r.dialect.RateLimitWait
 	}
 	return min(d, MaxRetryAfter)
 }

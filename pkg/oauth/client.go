@@ -135,9 +135,9 @@ func (c *Client) attempt(ctx context.Context, req TokenRequest, probe bool, watc
 // errNoResponse is the error for a Config.Transport that breaks the contract of http.RoundTripper.
 var errNoResponse = errors.New("the transport returned neither a response nor an error")
 
-// send returns an error when the connection failed before the answer was whole. That a whole answer's body is too large or packed in an unknown
-// way is the answer's own bodyErr.
-func (c *Client) send(ctx context.Context, out outgoing, watch *stopwatch) (*answer, error) {
+// send returns an error when the connection failed before the response was complete. A body that is too large or cannot be decoded is the
+// response's bodyErr.
+func (c *Client) send(ctx context.Context, out outgoing, watch *stopwatch) (*response, error) {
 	hreq, err := out.httpRequest(watch.watch(ctx), c.cfg.UserAgent)
 	if err != nil {
 		return nil, configError(CodeInvalidRequestConfig, "", "the request cannot be built") // err may repeat the URL
@@ -153,18 +153,18 @@ func (c *Client) send(ctx context.Context, out outgoing, watch *stopwatch) (*ans
 	if res.Body == nil {
 		res.Body = http.NoBody
 	}
-	defer func() { _ = res.Body.Close() }() // whatever it says, the body has been read or given up
+	defer func() { _ = res.Body.Close() }() // the body has been read or given up
 	body, err := readBody(res)
 	if err != nil && !errors.Is(err, errBodyTooLarge) && !errors.Is(err, errBodyEncoding) && !statusSuffices(res.StatusCode) {
 		return nil, err
 	}
-	a := parseAnswer(res, body, out)
+	a := parseResponse(res, body, out)
 	a.bodyErr = err
 	return a, nil
 }
 
-// statusSuffices reports whether an answer is understood without its body: a 503 that is cut off is a 503, with its Retry-After. A 400 or
-// a 401 may be anything, so it counts as no answer.
+// statusSuffices reports whether a status decides without the body: a 503 that is cut off is a 503, with its Retry-After. A 400 or a 401 may
+// mean many things, so without its body it counts as no response.
 func statusSuffices(status int) bool {
-	return status >= 300 && status <= 399 || status == http.StatusProxyAuthRequired || statusVerdict(status).class == Transient
+	return status >= 300 && status <= 399 || status == http.StatusProxyAuthRequired || statusKind(status).class == Transient
 }

@@ -10,9 +10,9 @@ import (
 
 // Dialect says how a server's responses differ from RFC 6749. The zero value is RFC 6749, read with tolerance.
 type Dialect struct {
-	Fields        map[string]string // standard field to its dotted path in the response ("access_token": "data.token"); a mapped field is read there only
+	Fields        map[string]string // standard field to its only dotted path in the response ("access_token": "data.token")
 	ExpiresInUnit time.Duration     // 0 means time.Second
-	Errors        []ErrorRule       // checked before the codes of RFC 6749, first match wins; not checked for a 2xx that has a token and no error
+	Errors        []ErrorRule       // applied before the codes of the RFCs, first match wins; not applied to a 2xx with a token and without an error
 	RateLimitWait time.Duration     // wait after a 429 (or a rule's rate_limited) that states none
 
 	checked bool // set by Checked

@@ -4,12 +4,13 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// CheckEndpoint reports whether raw may be used as a token endpoint as far as its text tells: an absolute https URL without user info or
-// fragment, whose host is not a refused address. What a name resolves to is checked when it is dialled. The error is an *Error of class
+// CheckEndpoint checks the text of a token endpoint: an absolute https URL without user information and fragment (RFC 6749 section 3.2), whose
+// host is not a forbidden address. The addresses of a host name are checked when they are dialled. The error is an *Error of class
 // configuration with code endpoint_refused or invalid_endpoint, and never repeats the URL, which may hold a password.
 func CheckEndpoint(raw string, allowLoopback bool) error {
 	if _, err := checkEndpoint(raw, allowLoopback); err != nil {
@@ -18,7 +19,7 @@ func CheckEndpoint(raw string, allowLoopback bool) error {
 	return nil
 }
 
-// checkEndpoint is CheckEndpoint, and returns the host of an endpoint that may be used.
+// checkEndpoint is CheckEndpoint, and returns the host of a valid endpoint.
 func checkEndpoint(raw string, allowLoopback bool) (string, *Error) {
 	u, why := parseEndpoint(raw)
 	if why != "" {
@@ -31,13 +32,13 @@ func checkEndpoint(raw string, allowLoopback bool) (string, *Error) {
 	if u.Scheme != "https" {
 		return "", configError(CodeEndpointRefused, host, "the token endpoint must be https")
 	}
-	if why := refusedHost(u.Hostname()); why != "" {
+	if why := blockedHost(u.Hostname()); why != "" {
 		return "", configError(CodeEndpointRefused, host, why)
 	}
 	return host, nil
 }
 
-// parseEndpoint checks the form of an endpoint and returns what is wrong with it.
+// parseEndpoint checks the form of an endpoint and returns its fault, "" for none.
 func parseEndpoint(raw string) (*url.URL, string) {
 	u, err := url.Parse(raw)
 	switch {
@@ -70,7 +71,7 @@ func isPort(u *url.URL) bool {
 	return err == nil && n >= 1 && n <= 65535
 }
 
-// isHostText keeps to ASCII: net/http maps other scripts' digits to ASCII ones, and then "１２７.0.0.1" is an address.
+// isHostText accepts ASCII only: net/http maps digits of other scripts to ASCII, and then "１２７.0.0.1" is an address.
 func isHostText(host string) bool {
 	for i := range len(host) {
 		if c := host[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`"'<>\^{|}`+"`", c) >= 0 {
@@ -80,23 +81,23 @@ func isHostText(host string) bool {
 	return true
 }
 
-// refusedHost returns why a host is refused by its text alone, "" when it is not.
-func refusedHost(host string) string {
+// blockedHost returns why the text of a host is forbidden, "" when it is not.
+func blockedHost(host string) string {
 	name := strings.ToLower(strings.TrimSuffix(host, "."))
 	if addr, err := netip.ParseAddr(name); err == nil {
-		return refusedAddr(addr)
+		return blockedAddr(addr)
 	}
 	switch {
-	case name == "localhost" || strings.HasSuffix(name, ".localhost") || name == "localhost.localdomain" || name == "ip6-localhost" || name == "ip6-loopback":
+	case strings.HasSuffix("."+name, ".localhost"), slices.Contains([]string{"localhost.localdomain", "ip6-localhost", "ip6-loopback"}, name):
 		return "the token endpoint is this machine itself"
 	case endsInNumber(name):
-		// 127.1, 0x7f.0.0.1 and 2130706433 are addresses to some resolvers, and to many proxies.
+		// Some resolvers and many proxies read 127.1, 0x7f.0.0.1 and 2130706433 as addresses.
 		return "the token endpoint's host is an address in an unusual form"
 	}
 	return ""
 }
 
-// endsInNumber follows the rule of the URL standard: a host whose last label is a number is an IPv4 address or nothing.
+// endsInNumber follows the URL standard (url.spec.whatwg.org, host parsing): a host whose last label is a number is an IPv4 address or invalid.
 func endsInNumber(name string) bool {
 	last := name[strings.LastIndexByte(name, '.')+1:]
 	if last == "" {
@@ -109,9 +110,9 @@ func endsInNumber(name string) bool {
 	return strings.HasPrefix(last, "0x") && (err == nil || last == "0x")
 }
 
-// refusedAddr returns why an address is never dialled (contract.md section 1), "" when it may be. Behind each of these sits
-// something that trusts its neighbours, such as the metadata service of a cloud.
-func refusedAddr(addr netip.Addr) string {
+// blockedAddr returns why an address is forbidden, "" when it is not. Services at these addresses trust every local program, such as the
+// metadata service of a cloud.
+func blockedAddr(addr netip.Addr) string {
 	addr = embeddedIPv4(addr.WithZone("").Unmap())
 	switch {
 	case addr.IsLoopback():
@@ -122,14 +123,14 @@ func refusedAddr(addr netip.Addr) string {
 		return "the token endpoint is a link-local address"
 	case addr.IsMulticast():
 		return "the token endpoint is a multicast address"
-	case ec2Metadata().Contains(addr):
+	case cloudServices().Contains(addr):
 		return "the token endpoint is an address of the machine's own services"
 	}
 	return ""
 }
 
-// ec2Metadata is where EC2's metadata, DNS and time services live in IPv6.
-func ec2Metadata() netip.Prefix {
+// cloudServices are the metadata, DNS and time services of a cloud machine in IPv6.
+func cloudServices() netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom16([16]byte{0xfd, 0x00, 0x0e, 0xc2}), 32)
 }
 
@@ -143,8 +144,8 @@ func embeddedIPv4(addr netip.Addr) netip.Addr {
 	return netip.AddrFrom4([4]byte(b[12:]))
 }
 
-// EndpointHost is the host of a token endpoint, with the port if it is not 443: what the record and every report call the endpoint.
-// It is "" for what is no endpoint.
+// EndpointHost is the host of a token endpoint, with the port if it is not 443: a name for the endpoint in logs and
+// reports. It is "" for an invalid endpoint.
 func EndpointHost(raw string) string {
 	u, why := parseEndpoint(raw)
 	if why != "" {

@@ -7,27 +7,27 @@ import (
 	"time"
 )
 
-// Class decides what happens next (contract.md section 3).
+// Class decides what a caller does next.
 type Class string
 
 // Classes.
 const (
-	Transient     Class = "transient"     // try again later, keep the old token
-	Credentials   Class = "credentials"   // the provider refuses this pair
+	Transient     Class = "transient"     // try again later
+	Credentials   Class = "credentials"   // the server rejects these client credentials, or this grant
 	Configuration Class = "configuration" // a person must change something
-	Malformed     Class = "malformed"     // a 2xx that holds no usable token
+	Malformed     Class = "malformed"     // a 2xx without a usable token
 	Canceled      Class = "canceled"      // the caller's context ended: says nothing about the server
 )
 
-// Error is a failed exchange. Its text never holds the answer's body, the request, or a secret: only the error and its description as
-// RFC 6749 section 5.2 names them, cleaned of control characters and of everything secret that was sent, and cut to 200 characters.
+// Error is a failed token request. Its text never holds the body of a response, the request, or a secret: only the error and its description
+// (RFC 6749 section 5.2), without control characters and secrets, and cut to 200 characters.
 type Error struct {
 	Class       Class
-	Code        string        // lower_snake_case, see the Code constants; never free text of the provider
-	Status      int           // HTTP status, 0 when there was no answer
+	Code        string        // lower_snake_case, see the Code constants; never free text of the server
+	Status      int           // HTTP status, 0 when there was no response
 	Host        string        // host of the token endpoint, with the port if it is not 443
-	Description string        // the provider's words, cleaned, or our own when there was no answer; may be empty
-	RetryAfter  time.Duration // the wait that the answer asks for, at most MaxRetryAfter; 0 when none
+	Description string        // the server's description, redacted, or our own without a response; may be empty
+	RetryAfter  time.Duration // the wait that the response states, at most MaxRetryAfter; 0 for none
 	// RefreshToken is a new refresh token that came with a 2xx which is an error otherwise. It must be kept: the old one may be spent
 	// (RFC 6749 section 6). The zero Secret when there is none.
 	RefreshToken Secret
@@ -35,11 +35,11 @@ type Error struct {
 	cause error // never carries a URL or a secret
 }
 
-// MaxRetryAfter caps what an answer may ask for.
+// MaxRetryAfter caps the wait that a response may state.
 const MaxRetryAfter = time.Hour
 
-// Error is one line: the code, the description, and who answered with what:
-// "invalid_client: Bad credentials (HTTP 401 from api-sec-vlc.hotmart.com)".
+// Error is one line: the code, the description, the status and the host:
+// "invalid_client: Bad credentials (HTTP 401 from auth.example.com)".
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString(e.Code)
@@ -58,7 +58,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns what lies below HTTP, when it is known and harmless: a context's error, a *net.DNSError, a syscall.Errno, an x509 error.
+// Unwrap returns the cause below HTTP, when it is known and holds no secret: a context's error, a *net.DNSError, a syscall.Errno, an x509 error.
 func (e *Error) Unwrap() error { return e.cause }
 
 // Targets of errors.Is: every *Error matches the one of its class.

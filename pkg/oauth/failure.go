@@ -33,7 +33,7 @@ func transportError(caller context.Context, host string, w *stopwatch, err error
 	if cerr := caller.Err(); cerr != nil {
 		return canceledError(host, cerr)
 	}
-	var own *Error // of the dialer's guard or of the proxy's answer
+	var own *Error // of blockAddress or checkProxyResponse
 	if errors.As(err, &own) {
 		e := *own
 		e.Host = host
@@ -49,7 +49,7 @@ func transportError(caller context.Context, host string, w *stopwatch, err error
 }
 
 func canceledError(host string, cause error) *Error {
-	return &Error{Class: Canceled, Code: CodeCancelled, Host: host, Description: "the caller gave up", cause: cause}
+	return &Error{Class: Canceled, Code: CodeCancelled, Host: host, Description: "the caller canceled the request", cause: cause}
 }
 
 func dnsFailure(err error, _ *stopwatch) *Error {
@@ -89,27 +89,28 @@ func trustFailure(err error, _ *stopwatch) *Error {
 	return &Error{Class: Configuration, Code: CodeTLSTrust, Description: shorten(clean(err.Error())), cause: err}
 }
 
-// alertFailure reads what the server said in TLS. crypto/tls sends its alerts up as a *net.OpError around a type of its own, which can
-// be recognised only by its text; tls.AlertError has the same texts.
+// alertFailure reads the TLS alert of the server. crypto/tls returns alerts as a *net.OpError around an unexported type, which only its text
+// identifies; tls.AlertError has the same texts.
 func alertFailure(err error, w *stopwatch) *Error {
 	alert, ok := remoteAlert(err)
 	if !ok {
 		return nil
 	}
-	e := &Error{Class: Configuration, Description: "the server says " + alert.Error(), cause: alert}
+	e := &Error{Class: Configuration, Description: "the server sent a TLS alert: " + alert.Error(), cause: alert}
 	switch alert {
-	case alertCertificateRequired, alertBadCertificate, alertUnsupportedCertificate, alertCertificateRevoked, alertCertificateUnknown, alertUnknownCA, alertAccessDenied:
+	case alertCertificateRequired, alertBadCertificate, alertUnsupportedCertificate, alertCertificateRevoked, alertCertificateUnknown,
+		alertUnknownCA, alertAccessDenied:
 		e.Code = CodeMTLSRequired
 	case alertCertificateExpired:
 		e.Code = CodeMTLSCertExpired
-	case alertHandshakeFailure: // before TLS 1.3 also the answer to no certificate, or to a wrong one
+	case alertHandshakeFailure: // before TLS 1.3 also sent for a missing or wrong certificate
 		e.Code = CodeTLSHandshake
-		if w.certificateWasAsked() {
+		if w.certificateWasRequested() {
 			e.Code = CodeMTLSRequired
 		}
 	case alertProtocolVersion, alertInsufficientSecurity, alertUnrecognizedName, alertNoApplicationProtocol:
 		e.Code = CodeTLSHandshake
-	default: // internal_error and the like: the server's trouble, not ours
+	default: // internal_error and others: a fault of the server
 		return nil
 	}
 	return e
@@ -132,7 +133,7 @@ func remoteAlert(err error) (tls.AlertError, bool) {
 	return 0, false
 }
 
-// handshakeFailure is what remains of a failed handshake that no waiting repairs: no TLS at the other end, a version that is refused here.
+// handshakeFailure is a failed handshake that waiting does not repair: the server does not speak TLS, or only a version that is refused here.
 func handshakeFailure(err error, w *stopwatch) *Error {
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) {
@@ -143,12 +144,12 @@ func handshakeFailure(err error, w *stopwatch) *Error {
 	}
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "remote error" {
-		return nil // an alert that alertFailure leaves to the network
+		return nil // an alert that alertFailure left to networkFailure
 	}
 	return &Error{Class: Configuration, Code: CodeTLSHandshake, Description: shorten(clean(err.Error()))}
 }
 
-// isConnectionLoss reports whether the connection or the time ended, as opposed to something being wrong with what was said on it.
+// isConnectionLoss reports whether the connection or the time ended, as opposed to a fault in the handshake.
 func isConnectionLoss(err error) bool {
 	var (
 		errno syscall.Errno
@@ -163,12 +164,12 @@ func isTimeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || (errors.As(err, &timed) && timed.Timeout())
 }
 
-// networkFailure tells whether the server may have acted on the request: harmless to repeat with client credentials, not with a
-// refresh token that may be used once.
+// networkFailure distinguishes whether the server may have acted on the request. Repeating such a request is harmless with client credentials,
+// but not with a refresh token that is valid once.
 func networkFailure(host string, w *stopwatch, err error) *Error {
 	e := &Error{Class: Transient, Code: CodeNetwork, Host: host, Description: "the request could not be sent"}
 	if w.mayHaveArrived() && !isDial(err) {
-		e.Code, e.Description = CodeNetworkAmbiguous, "no answer, or not a whole one"
+		e.Code, e.Description = CodeNetworkAmbiguous, "no response, or an incomplete one"
 	}
 	var errno syscall.Errno
 	switch {

@@ -42,7 +42,7 @@ func FuzzAnswer(f *testing.F) {
 				t.Fatalf("token %v, error %v", token, e)
 			case e != nil:
 				checkError(t, e)
-			case token.Lifetime < 0 || token.Lifetime > MaxLifetime || token.AccessToken.IsZero() || !legalToken(token.AccessToken.Reveal()):
+			case token.Lifetime < 0 || token.Lifetime > MaxLifetime || token.AccessToken.IsZero() || !isBearerToken(token.AccessToken.Reveal()):
 				t.Fatalf("not usable: %+v", token)
 			case status < 200 || status > 299:
 				t.Fatalf("a token with status %d", status)

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// Latency is where the time of one attempt went. A phase that did not happen (a warm connection, a failure before it) is 0.
+// Latency is the duration of the phases of one attempt. A phase that did not happen (a warm connection, a failure before it) is 0.
 type Latency struct {
 	DNS, Connect, TLS time.Duration
-	FirstByte         time.Duration // from the request written to the first byte of the answer
+	FirstByte         time.Duration // from the request written to the first byte of the response
 	Total             time.Duration
-	Reused            bool // the connection was warm
+	Reused            bool // the connection was open already
 }
 
-// stopwatch listens to one attempt. net/http may call its hooks from other goroutines, also after RoundTrip has returned.
+// stopwatch measures one attempt. net/http may call its hooks from other goroutines, also after RoundTrip has returned.
 type stopwatch struct {
 	now func() time.Time
 
@@ -33,35 +33,36 @@ func newStopwatch(now func() time.Time) *stopwatch { return &stopwatch{now: now,
 
 type stopwatchKey struct{}
 
-// watch lets the stopwatch listen to what is done with the context.
+// watch returns a context whose requests the stopwatch measures.
 func (w *stopwatch) watch(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(context.WithValue(ctx, stopwatchKey{}, w), w.trace())
 }
 
-// stopwatchOf returns the one that listens, nil when none does.
+// stopwatchOf returns the stopwatch of a context, nil for none.
 func stopwatchOf(ctx context.Context) *stopwatch {
 	w, _ := ctx.Value(stopwatchKey{}).(*stopwatch)
 	return w
 }
 
-func (w *stopwatch) certificateAsked() { w.do(func(time.Time) { w.certAsked = true }) }
+// requested records that the server requested a client certificate.
+func (w *stopwatch) requested() { w.do(func(time.Time) { w.certAsked = true }) }
 
 func (w *stopwatch) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
 		GetConn: func(string) {
-			// Again, when net/http repeats a request of which nothing was written: a warm connection had been closed.
+			// Called again when net/http repeats a request on a new connection, because the server had closed the old one.
 			w.do(func(time.Time) { w.asked, w.wrote = true, false })
 		},
 		GotConn: func(i httptrace.GotConnInfo) {
 			w.do(func(time.Time) {
-				if i.Reused { // a dial may have been started, and then not been needed
+				if i.Reused { // a dial may have begun that was not needed
 					w.lat = Latency{Reused: true}
 				}
 			})
 		},
 		DNSStart: func(httptrace.DNSStartInfo) { w.do(func(t time.Time) { w.dns = t }) },
 		DNSDone:  func(httptrace.DNSDoneInfo) { w.do(func(t time.Time) { w.lat.DNS = t.Sub(w.dns) }) },
-		ConnectStart: func(string, string) { // once for each address that is tried
+		ConnectStart: func(string, string) { // called for each address
 			w.do(func(t time.Time) {
 				if w.connect.IsZero() {
 					w.connect = t
@@ -108,7 +109,8 @@ func (w *stopwatch) stop() Latency {
 	return lat
 }
 
-// mayHaveArrived reports whether the server may have got the whole request. A transport that tells nothing gets the benefit of no doubt.
+// mayHaveArrived reports whether the server may have received the whole request. Without trace events (a custom RoundTripper) assume that the
+// request was sent.
 func (w *stopwatch) mayHaveArrived() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -122,8 +124,8 @@ func (w *stopwatch) handshakeFailed() bool {
 	return w.tlsErr != nil
 }
 
-// certificateWasAsked reports whether the server asked for a client certificate in this attempt's handshake.
-func (w *stopwatch) certificateWasAsked() bool {
+// certificateWasRequested reports whether the server requested a client certificate in this handshake.
+func (w *stopwatch) certificateWasRequested() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.certAsked

@@ -10,37 +10,37 @@ import (
 )
 
 const (
-	// Instants outside of these are no dates: a lifetime in seconds that somebody named expires_at, or noise.
+	// A number outside of these limits is not an instant: it may be a lifetime in seconds under the name expires_at.
 	minEpoch = 1_000_000_000       // 2001-09-09
-	maxEpoch = 100_000_000_000     // the year 5138; what is above is in milliseconds
-	maxMilli = 100_000_000_000_000 // above that it is nothing
+	maxEpoch = 100_000_000_000     // the year 5138; from here on in milliseconds
+	maxMilli = 100_000_000_000_000 // from here on not an instant
 
 	disagreement = time.Minute
 )
 
-// stated is what an answer says of a token's life, each part as far as it is believable.
-type stated struct {
+// lifetimeClaims are the lifetimes that a response states, each as far as it is plausible.
+type lifetimeClaims struct {
 	in       time.Duration // expires_in, when hasIn
 	hasIn    bool
 	inTooBig bool      // expires_in is a number beyond MaxLifetime
 	at       time.Time // expires_at or expires_on, zero when absent
-	from     time.Time // what at is compared to: the answer's Date, else the instant before the request
+	from     time.Time // what at is compared with: the Date of the response, else the instant before the request
 	issued   time.Time
 	claims   Claims
 }
 
-func (a *answer) stated(claims Claims) stated {
-	s := stated{issued: a.at, from: a.at, claims: claims}
-	if date, err := http.ParseTime(a.header.Get("Date")); err == nil {
+func (r *response) lifetimeClaims(claims Claims) lifetimeClaims {
+	s := lifetimeClaims{issued: r.at, from: r.at, claims: claims}
+	if date, err := http.ParseTime(r.header.Get("Date")); err == nil {
 		s.from = date
 	}
-	unit := a.dialect.ExpiresInUnit
+	unit := r.dialect.ExpiresInUnit
 	if unit == 0 {
 		unit = time.Second
 	}
-	s.in, s.hasIn, s.inTooBig = parseExpiresIn(scalar(a.field("expires_in")), unit)
+	s.in, s.hasIn, s.inTooBig = parseExpiresIn(scalar(r.field("expires_in")), unit)
 	for _, name := range []string{"expires_at", "expires_on"} {
-		if at, ok := parseInstant(scalar(a.field(name))); ok {
+		if at, ok := parseInstant(scalar(r.field(name))); ok {
 			s.at = at
 			break
 		}
@@ -48,8 +48,8 @@ func (a *answer) stated(claims Claims) stated {
 	return s
 }
 
-// parseExpiresIn reads a number of units, whole or not, in any notation. ok is false for what is none; tooBig is set, and ok is
-// not, for one beyond MaxLifetime. The result may be 0 or negative.
+// parseExpiresIn reads a number of units, whole or not, in any notation. ok is false for any other text. tooBig is true, and ok false, for a
+// number beyond MaxLifetime. The result may be 0 or negative.
 func parseExpiresIn(s string, unit time.Duration) (d time.Duration, ok, tooBig bool) {
 	f, isNumber := parseNumber(s)
 	if !isNumber {
@@ -65,8 +65,8 @@ func parseExpiresIn(s string, unit time.Duration) (d time.Duration, ok, tooBig b
 	return time.Duration(f).Truncate(time.Second), true, false
 }
 
-// parseNumber is strict about the characters, because strconv takes "NaN", "Infinity", "0x1p4" and "1_000" for numbers, and lenient about
-// the size: what overflows is infinite.
+// parseNumber is strict about the characters, because strconv accepts "NaN", "Infinity", "0x1p4" and "1_000", and lenient about the size: a
+// number that overflows is infinite.
 func parseNumber(s string) (float64, bool) {
 	s = strings.TrimSpace(s)
 	if s == "" || strings.Trim(s, "0123456789.eE+-") != "" {
@@ -91,8 +91,8 @@ func parseEpoch(s string) (time.Time, bool) {
 	return time.Unix(int64(f), 0).UTC(), true
 }
 
-// parseInstant reads seconds or milliseconds since 1970, RFC 3339, or ISO 8601 with a zone. Without a zone a time is a guess of up to 14 hours,
-// more than most tokens live: it is not taken.
+// parseInstant reads seconds or milliseconds since 1970, RFC 3339, or ISO 8601 with a zone. A time
+// without a zone may be wrong by up to 14 hours, more than most lifetimes, so it is ignored.
 func parseInstant(s string) (time.Time, bool) {
 	if t, ok := parseEpoch(s); ok {
 		return t, true
@@ -100,7 +100,10 @@ func parseInstant(s string) (time.Time, bool) {
 	if s == "" {
 		return time.Time{}, false
 	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z0700", "20060102T150405Z0700", "2006-01-02T15:04Z07:00"} {
+	for _, layout := range []string{
+		time.RFC3339, "2006-01-02T15:04:05Z0700", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05Z0700", "20060102T150405Z0700",
+		"2006-01-02T15:04Z07:00",
+	} {
 		if t, err := time.Parse(layout, s); err == nil && t.Unix() >= minEpoch {
 			return t.UTC().Truncate(time.Second), true
 		}
@@ -109,21 +112,21 @@ func parseInstant(s string) (time.Time, bool) {
 }
 
 // jwtLife is exp - iat.
-func (s stated) jwtLife() (time.Duration, bool) {
+func (s lifetimeClaims) jwtLife() (time.Duration, bool) {
 	if s.claims.ExpiresAt.IsZero() || s.claims.IssuedAt.IsZero() {
 		return 0, false
 	}
 	return s.claims.ExpiresAt.Sub(s.claims.IssuedAt), true
 }
 
-// jwtLeft is exp - issued_at, when positive: a server whose clock is wrong, or a sample, says nothing.
-func (s stated) jwtLeft() (time.Duration, bool) {
+// jwtLeft is exp - issued at, when positive: otherwise the server's clock is wrong, or the token is a sample.
+func (s lifetimeClaims) jwtLeft() (time.Duration, bool) {
 	left := s.claims.ExpiresAt.Sub(s.issued)
 	return left, !s.claims.ExpiresAt.IsZero() && left > 0
 }
 
-// all returns every lifetime that the answer names (contract.md section 5). The Sub of two far instants saturates, so none overflows.
-func (s stated) all() []time.Duration {
+// all returns every lifetime that the response states. The Sub of two distant instants saturates, so none overflows.
+func (s lifetimeClaims) all() []time.Duration {
 	var all []time.Duration
 	if s.hasIn {
 		all = append(all, s.in)
@@ -141,7 +144,7 @@ func (s stated) all() []time.Duration {
 }
 
 // expiresIn is Token.ExpiresIn.
-func (s stated) expiresIn() time.Duration {
+func (s lifetimeClaims) expiresIn() time.Duration {
 	life, ok := s.jwtLife()
 	ok = ok && life > 0 && life <= MaxLifetime
 	switch {
@@ -156,7 +159,7 @@ func (s stated) expiresIn() time.Duration {
 }
 
 // lifetime is Token.Lifetime. ok is false when the response states none; otherwise 0 or less means that nothing is left.
-func (s stated) lifetime() (d time.Duration, ok bool) {
+func (s lifetimeClaims) lifetime() (d time.Duration, ok bool) {
 	all := s.all()
 	if s.inTooBig {
 		all = append(all, MaxLifetime)
@@ -167,7 +170,7 @@ func (s stated) lifetime() (d time.Duration, ok bool) {
 	return min(slices.Min(all), MaxLifetime).Truncate(time.Second), true
 }
 
-func (s stated) notes() []Note {
+func (s lifetimeClaims) notes() []Note {
 	var notes []Note
 	all := s.all()
 	if len(all) == 0 && !s.inTooBig {
@@ -187,9 +190,9 @@ func (s stated) notes() []Note {
 	return notes
 }
 
-// disagrees compares expires_in to the JWT. A token that is handed out again has less left than its JWT's whole life: no disagreement,
-// as long as it is what the JWT has left.
-func (s stated) disagrees() bool {
+// disagrees compares expires_in with the JWT. A token that is issued again has less left than the JWT's whole lifetime; this agrees as long as
+// expires_in is what the JWT has left.
+func (s lifetimeClaims) disagrees() bool {
 	life, ok := s.jwtLife()
 	if !ok || !s.hasIn && !s.inTooBig {
 		return false

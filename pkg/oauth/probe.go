@@ -24,7 +24,7 @@ func (c *Client) Probe(ctx context.Context, req TokenRequest) (ProbeResult, erro
 	result := ProbeResult{Latency: watch.stop()}
 	if e == nil {
 		return result, &Error{Class: Malformed, Code: CodeNoRefusal, Host: EndpointHost(req.Endpoint.URL),
-			Description: "a request without credentials was given a token"}
+			Description: "a token was issued to a request without credentials"}
 	}
 	if !e.refusesClient() {
 		return result, e
@@ -37,7 +37,7 @@ func (c *Client) Probe(ctx context.Context, req TokenRequest) (ProbeResult, erro
 // serve nobody: a redirect, TLS, another service at this address, a gateway.
 func (e *Error) refusesClient() bool {
 	if e.Status == http.StatusUnauthorized && e.Code == CodeNotTheProvider {
-		return true // a web server's own page beside the one status that asks for credentials (RFC 9110 section 15.5.2)
+		return true // a web server's own page with the status that demands credentials (RFC 9110 section 15.5.2)
 	}
 	if e.Status == 0 || e.Class != Credentials && e.Class != Configuration {
 		return false

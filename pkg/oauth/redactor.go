@@ -70,7 +70,8 @@ func formsOf(secret string) []string {
 	quoted, _ := json.Marshal(secret) // a string always marshals
 	forms := []string{
 		secret, html.EscapeString(secret), strings.Trim(string(quoted), `"`), url.QueryEscape(secret), url.PathEscape(secret), hex.EncodeToString(raw),
-		base64.StdEncoding.EncodeToString(raw), base64.RawStdEncoding.EncodeToString(raw), base64.URLEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw),
+		base64.StdEncoding.EncodeToString(raw), base64.RawStdEncoding.EncodeToString(raw),
+		base64.URLEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw),
 	}
 	// Within the base64 of a longer text: the characters that depend on the secret alone, which begins offset bytes into a group of three.
 	for offset := range 3 {

@@ -17,7 +17,7 @@ type TokenRequest struct {
 type Endpoint struct {
 	URL           string            // absolute https URL, without user information and fragment; a query is kept (RFC 6749 section 3.2)
 	Body          BodyFormat        // where the parameters go; "" means a form
-	Params        url.Values        // further fixed parameters; a parameter that the grant or the client authentication sets replaces one of the same name
+	Params        url.Values        // further fixed parameters; one that the grant or the client authentication sets replaces them
 	ParamNames    map[string]string // standard parameter name to the name that this server expects
 	OmitGrantType bool              // send no grant_type
 	Header        http.Header       // further fixed headers

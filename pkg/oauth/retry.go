@@ -59,7 +59,7 @@ func (c *Client) try(ctx context.Context, req TokenRequest, number int) (Attempt
 	return Attempt{Token: token, Latency: watch.stop(), Number: number}, e
 }
 
-// jitter is a part of the n-th window: "full jitter" spreads those that failed together over all of it.
+// jitter is a part of the n-th window: "full jitter" spreads clients that failed together over the whole window.
 func jitter(base time.Duration, n int, u float64) time.Duration {
 	const longest = time.Hour
 	window := base
@@ -69,9 +69,9 @@ func jitter(base time.Duration, n int, u float64) time.Duration {
 	return time.Duration(u * float64(min(window, longest)))
 }
 
-// sleep reports whether it slept to the end. It does not begin what the context would cut off.
+// sleep reports whether it waited to the end. It returns at once when the context would end before.
 func sleep(ctx context.Context, d time.Duration) bool {
-	// Not Config.Now: a context's deadline is on the clock that its timer runs by.
+	// Not Config.Now: the context's deadline is on the clock of its timer.
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
 		return false
 	}

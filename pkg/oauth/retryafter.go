@@ -10,8 +10,8 @@ import (
 
 const maxRetryAfterSeconds = int(MaxRetryAfter / time.Second)
 
-// retryAfter returns the wait that an answer's headers ask for, 0 when none. It takes Retry-After as seconds or as a date (RFC 9110 section 10.2.3), and on
-// 429 and 503 also RateLimit-Reset (seconds) and X-RateLimit-Reset when that is no date.
+// retryAfter returns the wait that the headers of a response state, 0 for none. It reads Retry-After as seconds or as a date (RFC 9110 section
+// 10.2.3), and on 429 and 503 also RateLimit-Reset (seconds) and X-RateLimit-Reset when it is not an instant.
 func retryAfter(status int, h http.Header, now time.Time) time.Duration {
 	if wait, ok := retryAfterHeader(h, now); ok {
 		return wait
@@ -20,7 +20,7 @@ func retryAfter(status int, h http.Header, now time.Time) time.Duration {
 		return 0
 	}
 	for _, name := range []string{"RateLimit-Reset", "X-RateLimit-Reset"} {
-		// What is beyond a day is the time of day in seconds since 1970, on somebody's clock.
+		// More than a day: an instant in seconds since 1970, by an unknown clock.
 		if s, ok := parseSeconds(h.Get(name)); ok && s <= 24*3600 {
 			return seconds(s)
 		}
@@ -37,14 +37,14 @@ func retryAfterHeader(h http.Header, now time.Time) (time.Duration, bool) {
 	if err != nil {
 		return 0, false
 	}
-	// Against the answer's own clock: it is the one that the date was made with.
+	// By the response's own clock, which made the date.
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
 		now = date
 	}
 	return min(max(until.Sub(now), 0), MaxRetryAfter), true
 }
 
-// parseSeconds accepts digits with an optional fraction, and no sign, exponent or word.
+// parseSeconds accepts digits with an optional fraction, without sign, exponent or word.
 func parseSeconds(s string) (float64, bool) {
 	s = strings.TrimSpace(s)
 	if s == "" || strings.Trim(s, "0123456789.") != "" {

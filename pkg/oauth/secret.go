@@ -12,11 +12,11 @@ import (
 const redacted = "[redacted]"
 
 // Secret holds a client secret or a token and cannot be printed: every way in which fmt, log/slog and encoding/json
-// turn a value into text yields "[redacted]", also when it sits in an unexported field. Reveal is the one way out, so that
-// each use can be found by its name. The zero Secret is empty.
+// turn a value into text yields "[redacted]", also in an unexported field. Only Reveal returns the text, so that each use can be
+// found by this name. The zero Secret is empty.
 //
-// It holds a pointer on purpose: fmt prints the fields of a struct by reflection, without calling the methods of
-// unexported ones, and then all that it can reach is an address.
+// It holds a pointer on purpose: fmt prints unexported fields of a struct by reflection, without calling their methods, and then prints only
+// the address.
 type Secret struct{ p *string }
 
 // NewSecret wraps s.
@@ -43,8 +43,7 @@ func (s Secret) Equal(o Secret) bool {
 	return subtle.ConstantTimeCompare([]byte(s.Reveal()), []byte(o.Reveal())) == 1
 }
 
-// Fingerprint is the first 16 hex digits of the text's SHA-256: enough to tell two tokens apart, useless as a token. The record
-// of contract.md section 2 keeps it as token_id.
+// Fingerprint is the first 16 hex digits of the text's SHA-256: enough to distinguish two tokens, useless as a token.
 func (s Secret) Fingerprint() string {
 	sum := sha256.Sum256([]byte(s.Reveal()))
 	return hex.EncodeToString(sum[:8])

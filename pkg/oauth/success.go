@@ -10,77 +10,77 @@ import (
 	"time"
 )
 
-// zeroLifetimeWait is when a token that has no life left is asked for again: by then the server has let go of it (providers that hand out
-// the same token until it ends do so to the last second).
+// zeroLifetimeWait is the wait after a token without lifetime left. A server that issues the same token again until its end does so up to the
+// last second, so two seconds later it issues another.
 const zeroLifetimeWait = 2 * time.Second
 
-// token makes a Token of a 2xx without an error, or says why it is none.
-func (a *answer) token() (*Token, *Error) {
-	access, e := a.accessToken()
+// token makes a Token of a 2xx without an error, or returns why it cannot be used.
+func (r *response) token() (*Token, *Error) {
+	access, e := r.accessToken()
 	if e != nil {
 		return nil, e
 	}
-	if !usableType(a.field("token_type")) {
+	if !usableType(r.field("token_type")) {
 		return nil, &Error{Class: Configuration, Code: CodeUnsupportedTokenType, Description: "token_type is not Bearer"}
 	}
-	private := a.request.redactor()
-	a.secrets(private, minNamed)
+	private := r.request.redactor()
+	r.secrets(private, minNamed)
 	claims := parseClaims(access).without(private)
-	life := a.stated(claims)
+	life := r.lifetimeClaims(claims)
 	lifetime, isStated := life.lifetime()
 	if isStated && lifetime <= 0 {
-		return nil, &Error{Class: Transient, Code: CodeZeroLifetime, Description: "the token has no life left", RetryAfter: zeroLifetimeWait}
+		return nil, &Error{Class: Transient, Code: CodeZeroLifetime, Description: "the token has no lifetime left", RetryAfter: zeroLifetimeWait}
 	}
 	t := &Token{
 		AccessToken:  NewSecret(access),
-		RefreshToken: a.refreshToken(),
+		RefreshToken: r.refreshToken(),
 		TokenType:    "Bearer",
-		IssuedAt:     a.at,
+		IssuedAt:     r.at,
 		ExpiresIn:    life.expiresIn(),
 		ExpiresAt:    life.at,
 		Lifetime:     lifetime,
 		Claims:       claims,
-		JTI:          private.identifier(clean(scalar(a.field("jti")))),
-		Shape:        a.shape(),
-		Fields:       a.fieldNames(private),
+		JTI:          private.identifier(clean(scalar(r.field("jti")))),
+		Shape:        r.shape(),
+		Fields:       r.fieldNames(private),
 		Notes:        life.notes(),
 	}
 	if t.JTI == "" {
 		t.JTI = claims.JTI
 	}
-	t.Scope, t.ScopeSource = a.scope(claims, private)
+	t.Scope, t.ScopeSource = r.scope(claims, private)
 	return t, nil
 }
 
 // refreshToken is the response's refresh token, the zero Secret when there is none that can be sent (RFC 6749 appendix A.17).
-func (a *answer) refreshToken() Secret {
-	text, ok := a.field("refresh_token").(string)
-	if !ok || !legalToken(text) {
+func (r *response) refreshToken() Secret {
+	text, ok := r.field("refresh_token").(string)
+	if !ok || !isBearerToken(text) {
 		return Secret{}
 	}
 	return NewSecret(text)
 }
 
 // newRefreshToken is the refresh token of a 2xx, unless it is the one that was sent.
-func (a *answer) newRefreshToken() Secret {
-	if !a.ok() {
+func (r *response) newRefreshToken() Secret {
+	if !r.ok() {
 		return Secret{}
 	}
-	token := a.refreshToken()
-	if slices.ContainsFunc(a.request.secrets, token.Equal) {
+	token := r.refreshToken()
+	if slices.ContainsFunc(r.request.secrets, token.Equal) {
 		return Secret{}
 	}
 	return token
 }
 
-// accessToken checks the form of the token. It goes into a header of other programs, byte for byte.
-func (a *answer) accessToken() (string, *Error) {
+// accessToken checks the form of the token. Programs send the token in a header, byte for byte.
+func (r *response) accessToken() (string, *Error) {
 	e := &Error{Class: Malformed}
-	switch v := a.field("access_token").(type) {
+	switch v := r.field("access_token").(type) {
 	case nil:
 		e.Code = CodeMissingAccessToken
 	case string:
-		if v != "" && legalToken(v) {
+		if v != "" && isBearerToken(v) {
 			return v, nil
 		}
 		e.Code = CodeIllegalTokenChars
@@ -93,8 +93,8 @@ func (a *answer) accessToken() (string, *Error) {
 	return "", e
 }
 
-// legalToken keeps to visible ASCII (RFC 6749 appendix A.12 without the space): a line break would be a header of its own.
-func legalToken(s string) bool {
+// isBearerToken accepts visible ASCII (RFC 6749 appendix A.12 without the space): a line break would begin another header.
+func isBearerToken(s string) bool {
 	for i := range len(s) {
 		if s[i] < 0x21 || s[i] > 0x7e {
 			return false
@@ -103,8 +103,8 @@ func legalToken(s string) bool {
 	return true
 }
 
-// usableType reports whether a token of this type is used as a bearer token (RFC 6750). The type is compared without regard to case (RFC 6749
-// section 5.1), and may be absent, as it is in many answers.
+// usableType reports whether a token of this type is used as a bearer token (RFC 6750). Case does not count (RFC 6749 section 5.1). Many
+// servers leave the type out, against the RFC.
 func usableType(v any) bool {
 	if v == nil {
 		return true
@@ -120,25 +120,25 @@ func usableType(v any) bool {
 	return false
 }
 
-// scope follows RFC 6749 section 5.1: an answer that names none grants what was asked for. A scope that holds a secret counts as none, since
-// scopes are published; the claims have been through that already.
-func (a *answer) scope(claims Claims, private *redactor) (string, ScopeSource) {
-	if s := parseScope(a.field("scope")); s != "" && !private.finds(s) {
+// scope follows RFC 6749 section 5.1: a response without a scope grants the requested scope. A scope that holds a secret is ignored, since
+// scopes are logged; the claims were checked before.
+func (r *response) scope(claims Claims, private *redactor) (string, ScopeSource) {
+	if s := parseScope(r.field("scope")); s != "" && !private.finds(s) {
 		return s, ScopeFromAnswer
 	}
 	if claims.Scope != "" {
 		return claims.Scope, ScopeFromClaim
 	}
-	if s := clean(a.request.scope); s != "" && !private.finds(s) {
+	if s := clean(r.request.scope); s != "" && !private.finds(s) {
 		return s, ScopeFromRequest
 	}
 	return "", ScopeUnknown
 }
 
-// shape is a fingerprint of the answer's field names: a provider that changes its answers shows by it.
-func (a *answer) shape() string {
+// shape is a fingerprint of the response's field names. It changes when the server changes its responses.
+func (r *response) shape() string {
 	text := make([]byte, 0, 256)
-	for i, name := range a.sortedNames() {
+	for i, name := range r.sortedNames() {
 		if i > 0 {
 			text = append(text, '\n')
 		}
@@ -148,19 +148,19 @@ func (a *answer) shape() string {
 	return hex.EncodeToString(sum[:4])
 }
 
-func (a *answer) sortedNames() []string {
-	names := make([]string, 0, len(a.fields))
-	for name := range a.fields {
+func (r *response) sortedNames() []string {
+	names := make([]string, 0, len(r.fields))
+	for name := range r.fields {
 		names = append(names, name)
 	}
 	slices.Sort(names)
 	return names
 }
 
-// fieldNames are the names of the answer's fields, for a person who wants to know what changed: identifiers of a plausible length, at most 30.
-func (a *answer) fieldNames(private *redactor) string {
+// fieldNames are the names of the response's fields, for a person who wants to know what changed: identifiers of a plausible length, at most 30.
+func (r *response) fieldNames(private *redactor) string {
 	var names []string
-	for _, name := range a.sortedNames() {
+	for _, name := range r.sortedNames() {
 		if len(names) < maxFieldNames && isFieldName(name) && !private.finds(name) {
 			names = append(names, name)
 		}
@@ -179,26 +179,26 @@ func isFieldName(name string) bool {
 	})
 }
 
-// noObject says what a 2xx holds that has no fields.
-func (a *answer) noObject() *Error {
+// noObject is the error for a 2xx without fields.
+func (r *response) noObject() *Error {
 	e := &Error{Class: Malformed}
 	switch {
-	case a.bodyErr != nil:
-		e.Description = a.bodyErr.Error()
+	case r.bodyErr != nil:
+		e.Description = r.bodyErr.Error()
 		e.Code = CodeBadEncoding
-		if errors.Is(a.bodyErr, errBodyTooLarge) {
+		if errors.Is(r.bodyErr, errBodyTooLarge) {
 			e.Code = CodeTooLarge
 		}
-	case a.form == formEmpty || a.status == http.StatusNoContent:
+	case r.form == formEmpty || r.status == http.StatusNoContent:
 		e.Code = CodeEmptyBody
-	case a.form == formJSON:
+	case r.form == formJSON:
 		e.Code = CodeNotAnObject
-	case a.form == formBadJSON:
+	case r.form == formBadJSON:
 		e.Code = CodeBadJSON
-	case a.form == formHTML:
-		e.Code, e.Description = CodeNotJSON, "the answer is an HTML page"
+	case r.form == formHTML:
+		e.Code, e.Description = CodeNotJSON, "the response is an HTML page"
 	default:
-		e.Code, e.Description = CodeNotJSON, "the answer is plain text"
+		e.Code, e.Description = CodeNotJSON, "the response is plain text"
 	}
 	return e
 }

@@ -18,7 +18,7 @@ const (
 	maxHeaderBytes = 64 << 10
 	maxIdleConns   = 64 // in all, unless one host may keep more
 	maxPools       = 64 // client certificates whose connections are kept at the same time
-	// idleConnTimeout is short: a function that sleeps between two runs wakes up with connections that the other side has long closed.
+	// idleConnTimeout is short: a program that is suspended between two runs resumes with connections that the server has closed.
 	idleConnTimeout = 30 * time.Second
 )
 
@@ -46,26 +46,26 @@ func newGuardedTransport(cfg Config, dialer net.Dialer, proxy func(*http.Request
 	plain, guarded := dialer, dialer
 	plain.Timeout, guarded.Timeout = cfg.Timeout, cfg.Timeout
 	if !cfg.AllowLoopback {
-		guarded.ControlContext = refuseAddress
+		guarded.ControlContext = blockAddress
 	}
 	return &guardedTransport{proxy: proxy, open: func(cert *tls.Certificate) pool {
 		p := pool{certificate: fingerprint(cert), direct: newTransport(cfg, &guarded, cert), proxied: newTransport(cfg, &plain, cert)}
 		p.proxied.Proxy = proxy
-		p.proxied.OnProxyConnectResponse = checkProxyAnswer
+		p.proxied.OnProxyConnectResponse = checkProxyResponse
 		return p
 	}}
 }
 
 func newTransport(cfg Config, dialer *net.Dialer, cert *tls.Certificate) *http.Transport {
-	// HTTP/1.1 only. A token request is one small POST; over HTTP/2 a connection that died while the program slept is not noticed: a request
-	// that times out does not close it, and the next one hangs on it again.
+	// HTTP/1.1 only. A token request is one small POST. Over HTTP/2 a dead connection stays open after a request on it timed out, and the next
+	// request waits for it again.
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Transport{
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        tlsConfig(cfg, cert),
 		TLSHandshakeTimeout:    cfg.Timeout,
-		DisableCompression:     true, // readBody undoes gzip, under its own limit
+		DisableCompression:     true, // readBody decodes gzip, under its own limit
 		MaxResponseHeaderBytes: maxHeaderBytes,
 		MaxIdleConns:           max(maxIdleConns, cfg.MaxIdlePerHost),
 		MaxIdleConnsPerHost:    cfg.MaxIdlePerHost,
@@ -81,18 +81,18 @@ func tlsConfig(cfg Config, cert *tls.Certificate) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		RootCAs:    cfg.RootCAs,
-		// Not Certificates: crypto/tls would hold one back when the server's list of acceptable authorities is incomplete. And so it becomes
-		// known that the server asked, which tells two causes of a handshake_failure apart.
+		// Not Certificates: crypto/tls would not send one when the server's list of acceptable authorities is incomplete. The callback also shows
+		// whether the server requested a certificate, which distinguishes two causes of a handshake_failure.
 		GetClientCertificate: func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			if w := stopwatchOf(info.Context()); w != nil {
-				w.certificateAsked()
+				w.requested()
 			}
 			return cert, nil
 		},
 	}
 }
 
-// RoundTrip sends the request directly or through the environment's proxy.
+// RoundTrip sends the request directly or through the proxy of the environment.
 func (t *guardedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	p, err := t.proxy(req)
 	if err != nil {
@@ -125,10 +125,10 @@ func (t *guardedTransport) poolFor(cert *tls.Certificate) pool {
 	return found
 }
 
-// closeBody keeps RoundTripper's promise to close the body also on errors.
+// closeBody closes the body also on errors, as http.RoundTripper demands.
 func closeBody(req *http.Request) {
 	if req.Body != nil {
-		_ = req.Body.Close() // the request is not sent: nothing depends on it
+		_ = req.Body.Close() // the request is not sent, so the error does not matter
 	}
 }
 
@@ -146,28 +146,29 @@ func (p pool) closeIdle() {
 	p.proxied.CloseIdleConnections()
 }
 
-// refuseAddress is called with the address that is about to be dialled, after name resolution.
-func refuseAddress(_ context.Context, _, address string, _ syscall.RawConn) error {
+// blockAddress is called with the address that is about to be dialled, after name resolution.
+func blockAddress(_ context.Context, _, address string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return configError(CodeEndpointRefused, "", "the token endpoint's address cannot be read")
 	}
-	if why := refusedAddr(ap.Addr()); why != "" {
+	if why := blockedAddr(ap.Addr()); why != "" {
 		return configError(CodeEndpointRefused, "", why)
 	}
 	return nil
 }
 
-// checkProxyAnswer turns a proxy's refusal of CONNECT into what it means. Without it net/http says the status text and nothing more.
-func checkProxyAnswer(_ context.Context, _ *url.URL, _ *http.Request, res *http.Response) error {
+// checkProxyResponse classifies a proxy's response to CONNECT (RFC 9110 section 9.3.6). net/http itself reports the status text only.
+func checkProxyResponse(_ context.Context, _ *url.URL, _ *http.Request, res *http.Response) error {
 	switch {
 	case res.StatusCode == http.StatusOK:
 		return nil
 	case res.StatusCode == http.StatusProxyAuthRequired:
-		return &Error{Class: Configuration, Code: CodeEgressProxyAuth, Status: res.StatusCode, Description: "the egress proxy wants credentials"}
+		return &Error{Class: Configuration, Code: CodeEgressProxyAuth, Status: res.StatusCode, Description: "the egress proxy requires credentials"}
 	case res.StatusCode >= 500 || res.StatusCode == http.StatusTooManyRequests:
 		return &Error{Class: Transient, Code: CodeNetwork, Description: "the egress proxy could not connect (" + http.StatusText(res.StatusCode) + ")"}
 	default:
-		return &Error{Class: Configuration, Code: CodeEgressProxyRefused, Description: "the egress proxy does not let the host through (" + http.StatusText(res.StatusCode) + ")"}
+		why := "the egress proxy does not allow the host (" + http.StatusText(res.StatusCode) + ")"
+		return &Error{Class: Configuration, Code: CodeEgressProxyRefused, Description: why}
 	}
 }

@@ -11,11 +11,8 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
-	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -64,10 +61,10 @@ func TestTheGuardJudgesTheAddressAndNotTheName(t *testing.T) {
 	if ex.Latency.DNS <= 0 || ex.Latency.Total < ex.Latency.DNS {
 		t.Errorf("latency %+v", ex.Latency)
 	}
-	if e := refuseAddress(t.Context(), "tcp", "no address", nil); e == nil {
+	if e := blockAddress(t.Context(), "tcp", "no address", nil); e == nil {
 		t.Error("an address that cannot be read is dialled")
 	}
-	if e := refuseAddress(t.Context(), "tcp", "8.8.8.8:443", nil); e != nil {
+	if e := blockAddress(t.Context(), "tcp", "8.8.8.8:443", nil); e != nil {
 		t.Error(e)
 	}
 }
@@ -164,7 +161,7 @@ func TestProxyOnLoopbackIsExempt(t *testing.T) {
 
 func TestProxyThatRefuses(t *testing.T) {
 	t.Parallel()
-	for status, want := range map[int]verdict{
+	for status, want := range map[int]errorKind{
 		407: {Configuration, CodeEgressProxyAuth},
 		403: {Configuration, CodeEgressProxyRefused},
 		502: {Transient, CodeNetwork},
@@ -205,28 +202,28 @@ func TestTLSFailures(t *testing.T) {
 		server func(*tls.Config)
 		client *tls.Certificate
 		host   string
-		want   verdict
+		want   errorKind
 	}{
-		"another host's certificate": {host: "auth.example.org", want: verdict{Configuration, CodeTLSTrust}},
+		"another host's certificate": {host: "auth.example.org", want: errorKind{Configuration, CodeTLSTrust}},
 		"certificate required in TLS 1.2": {
 			server: func(c *tls.Config) { c.ClientAuth, c.MaxVersion = tls.RequireAnyClientCert, tls.VersionTLS12 },
-			want:   verdict{Configuration, CodeMTLSRequired},
+			want:   errorKind{Configuration, CodeMTLSRequired},
 		},
 		"a client certificate of another authority": {
 			server: func(c *tls.Config) { c.ClientAuth = tls.RequireAndVerifyClientCert },
 			client: clientCertificate(t, testNow.AddDate(10, 0, 0)),
-			want:   verdict{Configuration, CodeMTLSRequired},
+			want:   errorKind{Configuration, CodeMTLSRequired},
 		},
 		"a client certificate that is expired by the server's clock": {
 			server: func(c *tls.Config) {
 				c.ClientAuth, c.Time = tls.RequireAndVerifyClientCert, func() time.Time { return testNow.AddDate(20, 0, 0) }
 			},
 			client: clientCertificate(t, testNow.AddDate(10, 0, 0)),
-			want:   verdict{Configuration, CodeMTLSCertExpired},
+			want:   errorKind{Configuration, CodeMTLSCertExpired},
 		},
 		"TLS 1.1": {
 			server: func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 },
-			want:   verdict{Configuration, CodeTLSHandshake},
+			want:   errorKind{Configuration, CodeTLSHandshake},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -275,16 +272,16 @@ func TestConnectionFailures(t *testing.T) {
 	const patience = 2 * time.Second // a handshake on a busy machine must fit; only what hangs takes it
 	for name, tc := range map[string]struct {
 		endpoint func(t *testing.T) string
-		want     verdict
+		want     errorKind
 	}{
 		"not a TLS server": {func(t *testing.T) string {
 			return serveConn(t, func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") })
-		}, verdict{Configuration, CodeTLSHandshake}},
-		"hangs before the handshake":   {func(t *testing.T) string { return serveConn(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }) }, verdict{Transient, CodeNetwork}},
-		"closes before the handshake":  {func(t *testing.T) string { return serveConn(t, func(net.Conn) {}) }, verdict{Transient, CodeNetwork}},
-		"nobody listens":               {func(*testing.T) string { return "https://127.0.0.1:1/" }, verdict{Transient, CodeNetwork}},
-		"an internal error of its TLS": {func(t *testing.T) string { return serveConn(t, func(c net.Conn) { alertTLS(c, 80) }) }, verdict{Transient, CodeNetwork}},
-		"no common cipher":             {func(t *testing.T) string { return serveConn(t, func(c net.Conn) { alertTLS(c, 40) }) }, verdict{Configuration, CodeTLSHandshake}},
+		}, errorKind{Configuration, CodeTLSHandshake}},
+		"hangs before the handshake":   {func(t *testing.T) string { return serveConn(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }) }, errorKind{Transient, CodeNetwork}},
+		"closes before the handshake":  {func(t *testing.T) string { return serveConn(t, func(net.Conn) {}) }, errorKind{Transient, CodeNetwork}},
+		"nobody listens":               {func(*testing.T) string { return "https://127.0.0.1:1/" }, errorKind{Transient, CodeNetwork}},
+		"an internal error of its TLS": {func(t *testing.T) string { return serveConn(t, func(c net.Conn) { alertTLS(c, 80) }) }, errorKind{Transient, CodeNetwork}},
+		"no common cipher":             {func(t *testing.T) string { return serveConn(t, func(c net.Conn) { alertTLS(c, 40) }) }, errorKind{Configuration, CodeTLSHandshake}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -307,15 +304,15 @@ func TestTransportInProcessThatFails(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		err   error
-		want  verdict
+		want  errorKind
 		cause error
 	}{
-		"unknown":         {errors.New("boom https://x?client_secret=" + testSecret), verdict{Transient, CodeNetworkAmbiguous}, nil},
-		"EOF":             {io.EOF, verdict{Transient, CodeNetworkAmbiguous}, io.EOF},
-		"reset":           {&net.OpError{Op: "read", Err: syscall.ECONNRESET}, verdict{Transient, CodeNetworkAmbiguous}, syscall.ECONNRESET},
-		"refused":         {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, verdict{Transient, CodeNetwork}, syscall.ECONNREFUSED},
-		"name server out": {&net.DNSError{Err: "server misbehaving", Name: "x", IsTemporary: true}, verdict{Transient, CodeDNS}, nil},
-		"neither":         {nil, verdict{Transient, CodeNetworkAmbiguous}, nil},
+		"unknown":         {errors.New("boom https://x?client_secret=" + testSecret), errorKind{Transient, CodeNetworkAmbiguous}, nil},
+		"EOF":             {io.EOF, errorKind{Transient, CodeNetworkAmbiguous}, io.EOF},
+		"reset":           {&net.OpError{Op: "read", Err: syscall.ECONNRESET}, errorKind{Transient, CodeNetworkAmbiguous}, syscall.ECONNRESET},
+		"refused":         {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, errorKind{Transient, CodeNetwork}, syscall.ECONNREFUSED},
+		"name server out": {&net.DNSError{Err: "server misbehaving", Name: "x", IsTemporary: true}, errorKind{Transient, CodeDNS}, nil},
+		"neither":         {nil, errorKind{Transient, CodeNetworkAmbiguous}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -378,29 +375,29 @@ func TestBodies(t *testing.T) {
 		encoding string
 		body     string
 		cut      error
-		want     verdict
+		want     errorKind
 	}{
 		"exactly 64 KiB":                    {status: 200, body: exact},
-		"one byte more, though blank":       {status: 200, body: exact + " ", want: verdict{Malformed, CodeTooLarge}},
+		"one byte more, though blank":       {status: 200, body: exact + " ", want: errorKind{Malformed, CodeTooLarge}},
 		"64 KiB after gzip":                 {status: 200, encoding: "gzip", body: packed(exact)},
-		"too large after gzip":              {status: 200, encoding: "GZIP", body: packed(big), want: verdict{Malformed, CodeTooLarge}},
-		"gzip of nothing, without end":      {status: 200, encoding: "gzip", body: strings.Repeat(packed(""), 4000), want: verdict{Malformed, CodeTooLarge}},
+		"too large after gzip":              {status: 200, encoding: "GZIP", body: packed(big), want: errorKind{Malformed, CodeTooLarge}},
+		"gzip of nothing, without end":      {status: 200, encoding: "gzip", body: strings.Repeat(packed(""), 4000), want: errorKind{Malformed, CodeTooLarge}},
 		"x-gzip":                            {status: 200, encoding: "x-gzip", body: good},
 		"identity":                          {status: 200, encoding: "identity", body: goodBody},
-		"gzip that is none":                 {status: 200, encoding: "gzip", body: goodBody, want: verdict{Malformed, CodeBadEncoding}},
-		"gzip with a wrong checksum":        {status: 200, encoding: "gzip", body: good[:len(good)-8] + "12345678", want: verdict{Malformed, CodeBadEncoding}},
-		"gzip that the server cut":          {status: 200, encoding: "gzip", body: good[:len(good)-12], want: verdict{Malformed, CodeBadEncoding}},
-		"gzip that the connection cut":      {status: 200, encoding: "gzip", body: good[:len(good)-12], cut: io.ErrUnexpectedEOF, want: verdict{Transient, CodeNetworkAmbiguous}},
-		"gzip cut in its header":            {status: 200, encoding: "gzip", body: good[:4], cut: syscall.ECONNRESET, want: verdict{Transient, CodeNetworkAmbiguous}},
-		"gzip of an empty 204":              {status: 204, encoding: "gzip", want: verdict{Malformed, CodeEmptyBody}},
-		"an encoding that nobody asked for": {status: 200, encoding: "br", body: goodBody, want: verdict{Malformed, CodeBadEncoding}},
-		"a 503 in such an encoding":         {status: 503, encoding: "br", body: goodBody, want: verdict{Transient, CodeServerError}},
-		"a 503 that is cut":                 {status: 503, body: "{", cut: io.ErrUnexpectedEOF, want: verdict{Transient, CodeServerError}},
-		"a 302 that is cut":                 {status: 302, body: "{", cut: io.ErrUnexpectedEOF, want: verdict{Configuration, CodeRedirectRefused}},
-		"a 401 that is cut":                 {status: 401, body: "{", cut: io.ErrUnexpectedEOF, want: verdict{Transient, CodeNetworkAmbiguous}},
-		"a large 500":                       {status: 500, body: "<html>" + big, want: verdict{Transient, CodeServerError}},
-		"a large block page":                {status: 403, body: "<html>" + big, want: verdict{Transient, CodeWAFBlocked}},
-		"a large 400":                       {status: 400, body: big, want: verdict{Configuration, CodeBadRequest}},
+		"gzip that is none":                 {status: 200, encoding: "gzip", body: goodBody, want: errorKind{Malformed, CodeBadEncoding}},
+		"gzip with a wrong checksum":        {status: 200, encoding: "gzip", body: good[:len(good)-8] + "12345678", want: errorKind{Malformed, CodeBadEncoding}},
+		"gzip that the server cut":          {status: 200, encoding: "gzip", body: good[:len(good)-12], want: errorKind{Malformed, CodeBadEncoding}},
+		"gzip that the connection cut":      {status: 200, encoding: "gzip", body: good[:len(good)-12], cut: io.ErrUnexpectedEOF, want: errorKind{Transient, CodeNetworkAmbiguous}},
+		"gzip cut in its header":            {status: 200, encoding: "gzip", body: good[:4], cut: syscall.ECONNRESET, want: errorKind{Transient, CodeNetworkAmbiguous}},
+		"gzip of an empty 204":              {status: 204, encoding: "gzip", want: errorKind{Malformed, CodeEmptyBody}},
+		"an encoding that nobody asked for": {status: 200, encoding: "br", body: goodBody, want: errorKind{Malformed, CodeBadEncoding}},
+		"a 503 in such an encoding":         {status: 503, encoding: "br", body: goodBody, want: errorKind{Transient, CodeServerError}},
+		"a 503 that is cut":                 {status: 503, body: "{", cut: io.ErrUnexpectedEOF, want: errorKind{Transient, CodeServerError}},
+		"a 302 that is cut":                 {status: 302, body: "{", cut: io.ErrUnexpectedEOF, want: errorKind{Configuration, CodeRedirectRefused}},
+		"a 401 that is cut":                 {status: 401, body: "{", cut: io.ErrUnexpectedEOF, want: errorKind{Transient, CodeNetworkAmbiguous}},
+		"a large 500":                       {status: 500, body: "<html>" + big, want: errorKind{Transient, CodeServerError}},
+		"a large block page":                {status: 403, body: "<html>" + big, want: errorKind{Transient, CodeWAFBlocked}},
+		"a large 400":                       {status: 400, body: big, want: errorKind{Configuration, CodeBadRequest}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -447,148 +444,5 @@ func TestNewJoinsEveryFault(t *testing.T) {
 	c, err := New(Config{})
 	if err != nil || c.cfg.Timeout != 10*time.Second || c.cfg.Now == nil || c.cfg.Rand == nil || c.cfg.UserAgent == "" {
 		t.Errorf("the zero Config: %+v, %v", c, err)
-	}
-}
-
-// TestIdleConnectionsFollowTheConfiguration: as many requests at once as are configured need no second handshake.
-func TestIdleConnectionsFollowTheConfiguration(t *testing.T) {
-	t.Parallel()
-	const parallel = 64
-	var opened atomic.Int64
-	var arrived sync.WaitGroup
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		arrived.Done()
-		arrived.Wait() // until all are here, each on its own connection
-		_, _ = io.WriteString(w, goodBody)
-	}))
-	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
-		if s == http.StateNew {
-			opened.Add(1)
-		}
-	}
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	req := testRequest()
-	req.Endpoint.URL = server.URL
-	c := newTestClient(t, Config{AllowLoopback: true, RootCAs: poolOf(server.Certificate()), MaxIdlePerHost: parallel, Timeout: time.Minute})
-	for range 2 {
-		arrived.Add(parallel)
-		var done sync.WaitGroup
-		for range parallel {
-			done.Go(func() {
-				if _, err := c.Token(t.Context(), req); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		done.Wait()
-	}
-	if n := opened.Load(); n != parallel {
-		t.Errorf("%d connections for two times %d requests", n, parallel)
-	}
-}
-
-// TestAConnectionServesOneClientCertificate: what one client opened never carries another's request (RFC 8705 section 2).
-func TestAConnectionServesOneClientCertificate(t *testing.T) {
-	t.Parallel()
-	var presented []string
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		who := "nobody"
-		if certs := r.TLS.PeerCertificates; len(certs) > 0 {
-			who = certs[0].NotAfter.Format("2006")
-		}
-		presented = append(presented, who)
-		_, _ = io.WriteString(w, goodBody)
-	}))
-	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
-	server.StartTLS()
-	t.Cleanup(server.Close)
-	req := testRequest()
-	req.Endpoint.URL = server.URL
-	c := newTestClient(t, Config{AllowLoopback: true, RootCAs: poolOf(server.Certificate()), Now: time.Now})
-	one, other := clientCertificate(t, testNow.AddDate(10, 0, 0)), clientCertificate(t, testNow.AddDate(20, 0, 0))
-	for _, cert := range []*tls.Certificate{one, other, nil, one, other, nil} {
-		req.Auth = withClientCertificate(cert)
-		if _, err := c.Token(t.Context(), req); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if want := []string{"2036", "2046", "nobody", "2036", "2046", "nobody"}; !slices.Equal(presented, want) {
-		t.Errorf("presented %v, want %v", presented, want)
-	}
-	if last, err := attemptOnce(t.Context(), c, req); err != nil || !last.Latency.Reused {
-		t.Errorf("%+v, %v: the pool without a certificate was not kept", last, err)
-	}
-}
-
-func TestOnlySoManyPoolsAreKept(t *testing.T) {
-	t.Parallel()
-	tr := newGuardedTransport(Config{}, net.Dialer{}, noProxy)
-	first := tr.poolFor(nil).direct
-	for i := range maxPools {
-		if i == maxPools/2 && tr.poolFor(nil).direct != first {
-			t.Fatal("a pool that is in use was given up")
-		}
-		tr.poolFor(&tls.Certificate{Certificate: [][]byte{{byte(i)}}})
-	}
-	if len(tr.pools) != maxPools || tr.poolFor(nil).direct != first {
-		t.Errorf("%d pools, or the one used lately is gone", len(tr.pools))
-	}
-	for i := range maxPools {
-		tr.poolFor(&tls.Certificate{Certificate: [][]byte{{byte(i), 1}}})
-	}
-	if tr.poolFor(nil).direct == first {
-		t.Error("the pool that was used least lately is kept")
-	}
-}
-
-func TestClientCertificatesThatAreNotSent(t *testing.T) {
-	t.Parallel()
-	expired := clientCertificate(t, testNow.Add(-time.Second))
-	expired.Leaf = nil
-	for name, tc := range map[string]struct {
-		cert *tls.Certificate
-		code string
-	}{
-		"empty":     {&tls.Certificate{}, CodeInvalidRequestConfig},
-		"not one":   {&tls.Certificate{Certificate: [][]byte{{1}}}, CodeInvalidRequestConfig},
-		"expired":   {expired, CodeMTLSCertExpired},
-		"in a leaf": {&tls.Certificate{Certificate: [][]byte{{1}}, Leaf: &x509.Certificate{NotAfter: testNow.Add(-1)}}, CodeMTLSCertExpired},
-	} {
-		req := testRequest()
-		req.Auth = withClientCertificate(tc.cert)
-		c := newTestClient(t, Config{Transport: transportFunc(func(*http.Request) (*http.Response, error) {
-			t.Errorf("%s: a request was sent", name)
-			return nil, io.EOF
-		})})
-		_, err := c.Token(t.Context(), req)
-		wantError(t, asError(t, err), Configuration, tc.code)
-	}
-}
-
-// TestAWrappedTransportKeepsTheGuard: it sees each request, and forbidden addresses stay forbidden.
-func TestAWrappedTransportKeepsTheGuard(t *testing.T) {
-	t.Parallel()
-	wraps, seen := 0, 0
-	c := newTestClient(t, Config{WrapTransport: func(next http.RoundTripper) http.RoundTripper {
-		wraps++
-		if guarded, ok := next.(*guardedTransport); ok {
-			open := guarded.open
-			guarded.open = func(cert *tls.Certificate) pool { // a resolver of the test's own
-				p := open(cert)
-				p.direct = newGuardedTransport(Config{}, net.Dialer{Resolver: resolver(t, 169, 254, 169, 254)}, noProxy).open(cert).direct
-				return p
-			}
-			guarded.proxy = noProxy
-		}
-		return transportFunc(func(r *http.Request) (*http.Response, error) {
-			seen++
-			return next.RoundTrip(r)
-		})
-	}})
-	_, err := c.Token(t.Context(), testRequest())
-	wantError(t, asError(t, err), Configuration, CodeEndpointRefused)
-	if wraps != 1 || seen != 1 {
-		t.Errorf("wrapped %d times, saw %d requests", wraps, seen)
 	}
 }

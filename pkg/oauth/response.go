@@ -10,24 +10,24 @@ import (
 	"time"
 )
 
-// form is what a body is, by its content. The Content-Type is not asked: JSON comes as text/html and HTML as application/json.
+// form is what a body holds, by its content. The Content-Type is ignored: servers send JSON as text/html and HTML as application/json.
 type form int
 
 const (
 	formEmpty   form = iota
 	formObject       // a JSON object, or key=value pairs
-	formJSON         // JSON, but no object
+	formJSON         // JSON, but not an object
 	formBadJSON      // begins as JSON
 	formHTML
 	formText
 )
 
-// answer is one HTTP answer, taken apart as far as it can be.
-type answer struct {
+// response is one HTTP response, parsed as far as possible.
+type response struct {
 	status  int
 	header  http.Header
-	at      time.Time // issued_at: just before the request was sent
-	body    []byte    // without byte order mark and blanks around
+	at      time.Time // just before the request was sent
+	body    []byte    // without byte order mark and surrounding blanks
 	bodyErr error     // errBodyTooLarge, errBodyEncoding
 	form    form
 	fields  map[string]any // of formObject
@@ -35,12 +35,12 @@ type answer struct {
 	request outgoing
 }
 
-func parseAnswer(res *http.Response, body []byte, request outgoing) *answer {
+func parseResponse(res *http.Response, body []byte, request outgoing) *response {
 	d := request.endpoint.Dialect
-	a := &answer{status: res.StatusCode, header: res.Header, at: request.call.Now.UTC().Truncate(time.Second), dialect: d, request: request}
-	a.body = bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(body), []byte("\ufeff")))
-	a.form, a.fields = sniff(a.body, d)
-	return a
+	r := &response{status: res.StatusCode, header: res.Header, at: request.call.Now.UTC().Truncate(time.Second), dialect: d, request: request}
+	r.body = bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(body), []byte("\ufeff")))
+	r.form, r.fields = sniff(r.body, d)
+	return r
 }
 
 func sniff(body []byte, d Dialect) (form, map[string]any) {
@@ -73,7 +73,7 @@ func sniff(body []byte, d Dialect) (form, map[string]any) {
 // decodeObject returns nil for anything but one whole JSON object.
 func decodeObject(body []byte) map[string]any {
 	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.UseNumber() // a float64 cannot hold every number that a server may send, and 1e999 not at all
+	dec.UseNumber() // a float64 cannot hold every number that a server may send
 	var fields map[string]any
 	if err := dec.Decode(&fields); err != nil {
 		return nil
@@ -84,7 +84,7 @@ func decodeObject(body []byte) map[string]any {
 	return fields
 }
 
-// decodeForm takes key=value pairs for an answer only when one of the fields that matter is among them: "try again in a=b minutes" is none.
+// decodeForm accepts key=value pairs only when they have an access token or an error: "a=b" may be any text.
 func decodeForm(body []byte, d Dialect) map[string]any {
 	if bytes.ContainsAny(body, " \t\r\n<>\"") {
 		return nil
@@ -105,7 +105,7 @@ func decodeForm(body []byte, d Dialect) map[string]any {
 	return fields
 }
 
-// path is where a standard field stands in this server's answers.
+// path is where a standard field is in this server's responses.
 func (d Dialect) path(field string) string {
 	if p := d.Fields[field]; p != "" {
 		return p
@@ -113,10 +113,10 @@ func (d Dialect) path(field string) string {
 	return field
 }
 
-// field returns a standard field's value, nil when it is absent or null.
-func (a *answer) field(name string) any { return at(a.fields, a.dialect.path(name)) }
+// field returns the value of a standard field, nil when it is absent or null.
+func (r *response) field(name string) any { return at(r.fields, r.dialect.path(name)) }
 
-// at follows a dotted path. A name that itself holds a dot is found as well.
+// at follows a dotted path. It also finds a name that contains a dot.
 func at(object map[string]any, path string) any {
 	if v, ok := object[path]; ok {
 		return v
@@ -133,8 +133,8 @@ func at(object map[string]any, path string) any {
 }
 
 // text returns a field that is a string, trimmed.
-func (a *answer) text(name string) string {
-	s, _ := a.field(name).(string)
+func (r *response) text(name string) string {
+	s, _ := r.field(name).(string)
 	return strings.TrimSpace(s)
 }
 
@@ -149,27 +149,27 @@ func scalar(v any) string {
 	return ""
 }
 
-// hasToken reports whether there is anything in the place of the access token.
-func (a *answer) hasToken() bool {
-	v := a.field("access_token")
+// hasToken reports whether the response has an access token, usable or not.
+func (r *response) hasToken() bool {
+	v := r.field("access_token")
 	return v != nil && v != ""
 }
 
-func (a *answer) ok() bool { return a.status >= 200 && a.status <= 299 }
+func (r *response) ok() bool { return r.status >= 200 && r.status <= 299 }
 
-// minNamed is the length from which a text of a success is taken for a secret because of its field's name alone: "token_use":"access" is none, and
-// would cost the scope.
+// minNamed: in a 2xx, a field with "token" or "secret" in its name is redacted only from 16 bytes on. A short one, such as
+// "token_use":"access", is not a secret, and would take a scope of the same word with it.
 const minNamed = 16
 
-// secrets adds the answer's own tokens to a redactor, wherever they stand. Beside the two of RFC 6749 a field counts by its name, if it has at least
-// this many bytes.
-func (a *answer) secrets(s *redactor, least int) {
+// secrets adds the response's own tokens to a redactor, at any depth: the two of RFC 6749, and every field whose name suggests a secret and
+// whose value has at least the given number of bytes.
+func (r *response) secrets(s *redactor, least int) {
 	for _, name := range []string{"access_token", "refresh_token"} {
-		if v, ok := a.field(name).(string); ok {
+		if v, ok := r.field(name).(string); ok {
 			s.add(v)
 		}
 	}
-	addSecrets(s, a.fields, least)
+	addSecrets(s, r.fields, least)
 }
 
 func addSecrets(s *redactor, v any, least int) {
