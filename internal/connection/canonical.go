@@ -12,10 +12,9 @@ import (
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
-// Configuration identifies the configuration of a document: the first 16 hex digits of the SHA-256 of its sorted configuration fields, which are
-// all but the credential fields and those that begin with x_. Values are compared in their canonical form: an absent field, null and "" are
-// the same; a string is the same as the number or boolean that it spells; a list is its strings, joined by spaces. The error is an *Error
-// without Connection.
+// Configuration identifies the configuration of a document: the first 16 hex digits of the SHA-256 of its sorted configuration fields. These are
+// all but the credential fields and those that begin with x_. Values count in their canonical form: an absent field, null and "" are equal, a
+// string equals the number or boolean that it spells, and a list equals its strings joined by spaces. The error is an *Error without Connection.
 func Configuration(doc oauth.Secret) (string, error) {
 	d, err := readDocument(doc)
 	if err != nil {
@@ -29,8 +28,8 @@ func Configuration(doc oauth.Secret) (string, error) {
 	return hex.EncodeToString(hash.Sum(nil)[:8]), nil
 }
 
-// SameConfiguration reports whether two documents agree in every configuration field, as Configuration compares them: only then may the
-// credentials of one version stand in for those of another. The error is an *Error without Connection.
+// SameConfiguration reports whether two documents have the same Configuration: only then may the credentials of one version replace those of
+// another. The error is an *Error without Connection.
 func SameConfiguration(a, b oauth.Secret) (bool, error) {
 	left, err := readDocument(a)
 	if err != nil {

@@ -30,7 +30,7 @@ func (p *parser) environment() {
 	p.fail(fieldEnvironment, "environment "+quote(env, p.doc)+": "+strings.Join(p.conn.Provider.Environments, " or "))
 }
 
-// scopeToken is RFC 6749 section 3.3.
+// scopeToken matches a scope (RFC 6749 section 3.3).
 var scopeToken = regexp.MustCompile(`^[\x21\x23-\x5B\x5D-\x7E]+$`)
 
 // scopes reads scope and required_scope.
@@ -53,7 +53,7 @@ func (p *parser) scopeList(field string) []string {
 	return words
 }
 
-// endpoint reads token_endpoint, or takes the catalogue's.
+// endpoint reads token_endpoint; its default is the catalogue's.
 func (p *parser) endpoint() {
 	raw := p.plainText(fieldTokenEndpoint)
 	if p.fault != nil {
@@ -71,7 +71,7 @@ func (p *parser) endpoint() {
 	p.conn.TokenEndpoint, p.conn.Host = raw, oauth.EndpointHost(raw)
 }
 
-// checkURL refuses what is no token endpoint. The URL is not repeated: people paste keys into the wrong field.
+// checkURL rejects an invalid token endpoint. Its errors do not repeat the URL: people paste keys into the wrong field.
 func (p *parser) checkURL(raw string) {
 	if strings.ContainsAny(raw, "{}<>") {
 		p.fail(fieldTokenEndpoint, "token_endpoint still holds a placeholder; put your own value in its place")
@@ -95,7 +95,7 @@ func (p *parser) checkURL(raw string) {
 	}
 }
 
-// laterMethods are known and not yet supported.
+// laterMethods are registered methods that are not supported yet.
 func laterMethods() []string { return []string{"private_key_jwt", "tls_client_auth", "none"} }
 
 // authMethod reads token_endpoint_auth_method.

@@ -1,8 +1,8 @@
-// Package connection reads and validates the connection document: the JSON object that a person stores as one secret, and that says how
-// to get tokens for one account at one provider (contract.md section 1).
+// Package connection reads and validates the connection document: the JSON object that a person stores as one secret, and that states how to
+// get tokens for one account at one provider (contract.md section 1).
 //
-// It is strict on purpose. A document is written once, by hand, and read by a program every few minutes for years: whatever can be
-// refused with a sentence on the first day is not found out at night.
+// It is strict on purpose. A person writes a document once, and a program reads it every few minutes for years. An error message on the first
+// day is better than a failure at night.
 package connection
 
 import (
@@ -22,20 +22,20 @@ type Connection struct {
 	ClientSecret oauth.Secret
 
 	TokenEndpoint string // absolute https URL
-	Host          string // host of TokenEndpoint, with the port if it is not 443: what records and reports call the endpoint
+	Host          string // host of TokenEndpoint, with the port if it is not 443: the name of the endpoint in logs and reports
 	AuthMethod    provider.AuthMethod
 	GrantType     string
 	Environment   string // provider.Production or provider.Sandbox
-	Scope         string // requested scope, separated by single spaces; "" asks for none
+	Scope         string // requested scope, separated by single spaces; "" requests none
 	RequiredScope []string
 	Audience      string
 	Resource      string
-	AccountID     string // "": what the token's claim says, see provider.Provider.AccountClaim
+	AccountID     string // "": take the token's claim, see provider.Provider.AccountClaim
 
-	RefreshAt   float64       // resolved: the document's, else the catalogue's, else provider.DefaultRefreshAt
+	RefreshAt   float64       // the document's, else the catalogue's, else provider.DefaultRefreshAt
 	MaxLifetime time.Duration // the smaller of the document's and the catalogue's; 0: neither has one
-	VerifyCall  bool          // the rotator also makes the provider's cheap authenticated call
-	Fallback    bool          // a standby or previous pair may be used; true unless the document says otherwise
+	VerifyCall  bool          // the rotator also makes the provider's verify call
+	Fallback    bool          // standby or previous client credentials may be used; true unless the document says otherwise
 }
 
 // TokenRequest is the token request of the connection.

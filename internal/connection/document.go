@@ -45,7 +45,7 @@ var fieldNames = [...]string{
 	fieldMaxLifetime, fieldVerifyCall, fieldFallback,
 }
 
-// credential reports whether a field belongs to the pair rather than to the configuration.
+// credential reports whether a field is part of the client credentials; all others are configuration.
 func credential(field string) bool {
 	return field == fieldClientID || field == fieldClientSecret || field == fieldBasicToken
 }
@@ -56,14 +56,14 @@ type document struct {
 	fields map[string]json.RawMessage
 }
 
-// Faults of a value that is no JSON object. None of them repeats any of it.
+// Faults of a value that is not a JSON object. None of them repeats a part of the value.
 var (
 	errEmpty = errors.New(`the value is empty; it must be a JSON object such as {"provider":"hotmart","client_id":"…","client_secret":"…"}`)
 	errUTF8  = errors.New("the value is not UTF-8 text; save the file as UTF-8 and store it again")
 	errTail  = errors.New("something follows the closing brace of the JSON object; the value must be one object")
 )
 
-// readDocument splits value into its fields. Its errors never repeat any of the value but the names of fields.
+// readDocument splits value into its fields. Its errors repeat nothing of the value except names of fields.
 func readDocument(value oauth.Secret) (document, error) {
 	raw := []byte(strings.TrimPrefix(value.Reveal(), "\ufeff")) // Windows editors write it
 	if len(bytes.TrimSpace(raw)) == 0 {
@@ -89,14 +89,14 @@ func readDocument(value oauth.Secret) (document, error) {
 	return doc, nil
 }
 
-// duplicateError names a field that is written twice: which of the two counts differs from reader to reader.
+// duplicateError names a field that is written twice: programs differ in which of the two they read (RFC 8259 section 4).
 type duplicateError struct{ field string }
 
 func (e *duplicateError) Error() string {
 	return fmt.Sprintf("field %s is there twice; remove one", e.field)
 }
 
-// readFields reads one object field by field, since encoding/json lets the last of two equal names win without a word.
+// readFields reads one object field by field: json.Unmarshal takes the last of two equal names without an error.
 func readFields(dec *json.Decoder) (document, error) {
 	doc := document{fields: map[string]json.RawMessage{}}
 	if _, err := dec.Token(); err != nil {
@@ -122,7 +122,7 @@ func readFields(dec *json.Decoder) (document, error) {
 	return doc, err
 }
 
-// syntaxError says where the JSON breaks, and what usually breaks it, without repeating any of it.
+// syntaxError reports where the JSON is invalid, and the usual reason, without repeating a part of it.
 func syntaxError(raw []byte) error {
 	var whole json.RawMessage
 	syntax := (*json.SyntaxError)(nil)
@@ -160,7 +160,7 @@ func kindOf(raw []byte) string {
 	return "not JSON"
 }
 
-// unknown returns the first field that is neither known nor free.
+// unknown returns the first field that is neither known nor begins with freePrefix.
 func (d document) unknown() (name string, found bool) {
 	i := slices.IndexFunc(d.names, func(name string) bool {
 		return !strings.HasPrefix(name, freePrefix) && !slices.Contains(fieldNames[:], name)
@@ -171,7 +171,7 @@ func (d document) unknown() (name string, found bool) {
 	return d.names[i], true
 }
 
-// alias returns the field for a name that other tools give it and that no edit distance finds, "" when there is none.
+// alias returns the field for a name that other tools use and that no edit distance finds, "" for none.
 func alias(name string) string {
 	switch strings.ToLower(strings.NewReplacer("-", "", "_", "", " ", "").Replace(name)) {
 	case "tokenurl", "accesstokenurl", "tokenuri", "url", "uri":
@@ -192,7 +192,7 @@ func alias(name string) string {
 	return ""
 }
 
-// nearestField returns the known field that name may stand for, "" when none is near.
+// nearestField returns the known field that name probably means, "" for none.
 func nearestField(name string) string {
 	if field := alias(name); field != "" {
 		return field

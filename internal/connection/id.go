@@ -26,7 +26,7 @@ func ValidName(prefix, id string) error {
 	return &Error{Connection: id, Code: CodeInvalidConnectionID, Message: msg}
 }
 
-// idFault says what is wrong with id, "" when nothing is.
+// idFault returns the fault of id, "" for none.
 func idFault(id string) string {
 	segments := strings.Split(id, "/")
 	if id == "" {
@@ -55,13 +55,13 @@ func idRune(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '.' || r == '_' || r == '-'
 }
 
-// plain spells the accented letters of Portuguese and Spanish without their accents.
+// plain replaces the accented letters of Portuguese and Spanish by letters without accents.
 var plain = strings.NewReplacer(
 	"á", "a", "à", "a", "â", "a", "ã", "a", "ä", "a", "é", "e", "è", "e", "ê", "e", "ë", "e", "í", "i", "ì", "i", "î", "i", "ï", "i",
 	"ó", "o", "ò", "o", "ô", "o", "õ", "o", "ö", "o", "ú", "u", "ù", "u", "û", "u", "ü", "u", "ç", "c", "ñ", "n",
 )
 
-// SuggestID returns the connection id nearest to id, "" when nothing of it can be kept.
+// SuggestID returns the valid connection id nearest to id, "" for none.
 func SuggestID(id string) string {
 	var segments []string
 	for part := range strings.SplitSeq(plain.Replace(strings.ToLower(id)), "/") {

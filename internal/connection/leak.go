@@ -9,16 +9,16 @@ import (
 )
 
 const (
-	// minHeld is the length from which a credential within a longer value is taken for the credential: a shorter one is found by chance.
+	// minHeld is the least length of a credential that is looked for within a longer value: a shorter one may be there by chance.
 	minHeld = 8
-	// minEqual is the same for a value that is nothing but the credential.
+	// minEqual is the same for a value that equals the credential.
 	minEqual = 4
 )
 
-// secretText is one text, in lower case, that must stand nowhere but in the credential fields.
+// secretText is a text, in lower case, that must be in no other field than the credential fields.
 type secretText struct{ name, text string }
 
-// misplaced refuses a credential in a field that is configuration: such values are printed, recorded and published. The value is not repeated.
+// misplaced rejects a credential in a configuration field: such values are printed and published. The value is not repeated.
 func (p *parser) misplaced() {
 	if p.fault != nil {
 		return
@@ -39,7 +39,7 @@ func (p *parser) misplaced() {
 	}
 }
 
-// secretTexts are the secret and the Basic value of the pair, also as a URL holds them.
+// secretTexts are the client secret and the Basic value, also in the encoding of a URL.
 func (p *parser) secretTexts() []secretText {
 	id, secret := p.conn.ClientID, p.conn.ClientSecret.Reveal()
 	basic := func(id, secret string) string {
@@ -65,7 +65,7 @@ func (p *parser) secretTexts() []secretText {
 	return held
 }
 
-// heldBy names the secret that a value in lower case holds, "" when it holds none. Case does not count: a host name is shown in small letters.
+// heldBy names the secret that a value in lower case holds, "" for none. Case does not count: a host name is shown in lower case.
 func heldBy(value string, secrets []secretText) string {
 	for _, s := range secrets {
 		if len(s.text) >= minHeld && strings.Contains(value, s.text) || len(s.text) >= minEqual && strings.TrimSpace(value) == s.text {

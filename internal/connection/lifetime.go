@@ -2,7 +2,7 @@ package connection
 
 import "time"
 
-// unknownLifetime is the lifetime of a token of which neither the response nor the catalogue says how long it is valid.
+// unknownLifetime is the lifetime of a token when neither the response nor the catalogue states one.
 const unknownLifetime = 55 * time.Minute
 
 // Lifetime is how long an issued token counts as valid: what the response states, else the catalogue's default, at most MaxLifetime.

@@ -9,16 +9,15 @@ import (
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
-// MergeCredentials lays the credential fields of pair over the document current: what a BACKUP or CANDIDATE version means (contract.md section 6).
-// A pair that brings a basic_token replaces client_id and client_secret, and the other way round, so that no half of the old pair stays
-// beside the new one. Fields that begin with x_ are ignored, any other field of pair is refused by name. The error is an *Error without
-// Connection, which the caller fills in.
-func MergeCredentials(current, pair oauth.Secret) (oauth.Secret, error) {
+// MergeCredentials returns the document current with the credential fields of a staged version, BACKUP or CANDIDATE (contract.md section 6). A
+// basic_token replaces client_id and client_secret, and they replace it, so that nothing of the old credentials stays. Fields of the staged
+// version that begin with x_ are ignored; any other field is rejected by name. The error is an *Error without Connection.
+func MergeCredentials(current, staged oauth.Secret) (oauth.Secret, error) {
 	base, err := readDocument(current)
 	if err != nil {
 		return oauth.Secret{}, &Error{Code: CodeInvalidDocument, Message: err.Error()}
 	}
-	over, err := readDocument(pair)
+	over, err := readDocument(staged)
 	if err != nil {
 		return oauth.Secret{}, &Error{Code: CodeInvalidDocument, Message: "the pair: " + err.Error()}
 	}
@@ -46,10 +45,10 @@ func MergeCredentials(current, pair oauth.Secret) (oauth.Secret, error) {
 	return oauth.NewSecret(string(bytes.TrimRight(out.Bytes(), "\n"))), nil
 }
 
-// ValidateCredentials reports whether a staged pair names both halves, or the ready-made Basic value of both: one half alone would be completed with
-// the old pair's other half. The error is an *Error without Connection.
-func ValidateCredentials(pair oauth.Secret) error {
-	doc, err := readDocument(pair)
+// ValidateCredentials returns an error unless a staged version has client_id and client_secret, or basic_token: with one of them alone, the
+// other would stay the old one. The error is an *Error without Connection.
+func ValidateCredentials(staged oauth.Secret) error {
+	doc, err := readDocument(staged)
 	if err != nil {
 		return &Error{Code: CodeInvalidDocument, Message: "the pair: " + err.Error()}
 	}
@@ -64,28 +63,27 @@ func ValidateCredentials(pair oauth.Secret) error {
 	return nil
 }
 
-// BoolField reports whether a staged pair has a field of the given name, which begins with x_, at true: how the person who stages it answers a
-// question about it.
-func BoolField(pair oauth.Secret, field string) bool {
-	doc, err := readDocument(pair)
+// BoolField reports whether a staged version has a field with the value true. A field that begins with x_ is how a person confirms something.
+func BoolField(staged oauth.Secret, field string) bool {
+	doc, err := readDocument(staged)
 	if err != nil {
 		return false
 	}
 	return canonical(doc, field) == "true"
 }
 
-// onlyCredentials refuses a pair with configuration in it, or without a credential.
-func onlyCredentials(pair document) error {
+// onlyCredentials rejects a staged version with a configuration field, or without a credential.
+func onlyCredentials(staged document) error {
 	some := false
-	for _, name := range pair.names {
+	for _, name := range staged.names {
 		if credential(name) {
-			some = some || given(pair, name)
+			some = some || given(staged, name)
 			continue
 		}
 		if !strings.HasPrefix(name, freePrefix) {
 			return &Error{
-				Code: CodeInvalidDocument, Field: clip(quoteName(name, pair)),
-				Message: "the pair: field " + quoteName(name, pair) + " is not allowed; it holds client_id and client_secret (or basic_token) only, the rest comes from AWSCURRENT",
+				Code: CodeInvalidDocument, Field: clip(quoteName(name, staged)),
+				Message: "the pair: field " + quoteName(name, staged) + " is not allowed; it holds client_id and client_secret (or basic_token) only, the rest comes from AWSCURRENT",
 			}
 		}
 	}

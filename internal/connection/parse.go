@@ -9,11 +9,11 @@ import (
 
 // Options of Parse. The zero value is what production uses.
 type Options struct {
-	AllowLoopback bool // accept token endpoints that contract.md section 1 refuses: local runs and tests only
+	AllowLoopback bool // accept http and loopback token endpoints: local runs and tests only
 }
 
 // Parse reads the connection document in value. The error is an *Error about the first fault, in a fixed order: the name, the shape of
-// the value, names of fields, the provider, the pair, a credential in another field, then the configuration in the order of contract.md
+// the value, names of fields, the provider, the credentials, a credential in another field, then the configuration in the order of contract.md
 // section 1.
 func Parse(id string, value oauth.Secret, cat provider.Catalogue, opts Options) (Connection, error) {
 	if err := ValidID(id); err != nil {
@@ -25,7 +25,8 @@ func Parse(id string, value oauth.Secret, cat provider.Catalogue, opts Options) 
 	}
 	p := &parser{doc: doc, opts: opts, cat: cat, conn: Connection{ID: id}}
 	for _, step := range []func(){
-		p.names, p.provider, p.pair, p.misplaced, p.account, p.environment, p.scopes, p.endpoint, p.authMethod, p.grantType, p.targets, p.lifetime, p.switches,
+		p.names, p.provider, p.credentials, p.misplaced, p.account, p.environment, p.scopes, p.endpoint, p.authMethod, p.grantType, p.targets,
+		p.lifetime, p.switches,
 	} {
 		if step(); p.fault != nil {
 			p.fault.Connection = id
@@ -53,7 +54,7 @@ func (p *parser) failCode(code, field, message string) {
 	}
 }
 
-// names refuses fields that no one would read.
+// names rejects fields that nothing reads.
 func (p *parser) names() {
 	name, found := p.doc.unknown()
 	if !found {
@@ -71,7 +72,7 @@ func (p *parser) names() {
 // clip is a quoted name without its quotes, for Error.Field.
 func clip(quoted string) string { return strings.Trim(quoted, `"`) }
 
-// provider looks the provider up.
+// provider reads provider.
 func (p *parser) provider() {
 	id := p.text(fieldProvider)
 	if p.fault != nil {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// placeholderForms are shapes of example values: <your id>, {{client_id}}, ${SECRET}, a row of one sign, your_client_id_here.
+// placeholderForms match example values: <your id>, {{client_id}}, ${SECRET}, a row of one character, your_client_id_here.
 var placeholderForms = []*regexp.Regexp{
 	regexp.MustCompile(`^<.*>$|^\{.*\}$|^\$\{?\w+\}?$|^\[.*\]$|^%\w+%$`),
 	regexp.MustCompile(`^(x{3,}|\*+|\.{2,}|…+|•+|-+|_+|\?+)$`),
@@ -21,7 +21,7 @@ var placeholderWords = []string{
 	"insertclientid", "insertclientsecret", "trocar", "troque", "mudar", "preencher", "exemplo",
 }
 
-// placeholder reports whether a credential is the example of some page instead of a value.
+// placeholder reports whether a credential is an example value.
 func placeholder(s string) bool {
 	lower := strings.ToLower(strings.TrimSpace(s))
 	letters := strings.Map(func(r rune) rune {

@@ -8,11 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// shown is how much of a value a message repeats. Secrets are longer (a UUID has 36 characters), so that one that was pasted into the
-// wrong field is not shown.
+// shown is the greatest length of a value that a message repeats. Secrets are longer (a UUID has 36 characters), so a secret in the wrong
+// field is not shown.
 const shown = 30
 
-// quote shows a configuration value in a message, or says only how long it is when it may be a secret in the wrong place.
+// quote shows a configuration value in a message, or only its length when it may be a secret in the wrong field.
 func quote(value string, doc document) string {
 	if len(value) > shown || doc.holds(value) {
 		return fmt.Sprintf("(a value of %d characters)", len([]rune(value)))
@@ -28,7 +28,7 @@ func quoteName(name string, doc document) string {
 	return fmt.Sprintf("%q", name)
 }
 
-// holds reports whether text has anything in common with a secret of the document.
+// holds reports whether text and a secret of the document contain one another.
 func (d document) holds(text string) bool {
 	for _, field := range []string{fieldClientSecret, fieldBasicToken} {
 		var secret string
@@ -42,7 +42,7 @@ func (d document) holds(text string) bool {
 	return false
 }
 
-// cut shortens a name of the outside world for a message.
+// cut shortens a name for a message.
 func cut(s string) string {
 	if r := []rune(s); len(r) > 300 {
 		return string(r[:300]) + "…"
@@ -50,7 +50,7 @@ func cut(s string) string {
 	return s
 }
 
-// padding says what stands at the ends of s that a person did not mean to store, "" when nothing does.
+// padding returns the fault of a text that begins or ends with white space, "" for none.
 func padding(s string) string {
 	first, last := firstRune(s), lastRune(s)
 	switch {
@@ -83,7 +83,7 @@ func lastRune(s string) rune {
 
 func lineBreak(r rune) bool { return r == '\n' || r == '\r' || r == '\u2028' || r == '\u2029' }
 
-// textFault says why s cannot be a value of a request parameter, "" when it can.
+// textFault returns why s cannot be the value of a request parameter, "" when it can.
 func textFault(s string) string {
 	if s == "" {
 		return ""

@@ -43,7 +43,7 @@ func unquote(raw []byte) (text string, ok bool) {
 	return text, err == nil
 }
 
-// scalar returns a field that may be a JSON number or boolean, or the same as a string, as its text.
+// scalar returns a field that may be a JSON number or boolean, or the same as a string, as text.
 func (p *parser) scalar(field string) string {
 	raw := p.raw(field)
 	if raw == nil {
@@ -59,7 +59,7 @@ func (p *parser) scalar(field string) string {
 	return string(raw)
 }
 
-// boolean reads true or false, as such or as a string; an absent one is otherwise.
+// boolean reads true or false, as such or as a string; otherwise is the value of an absent field.
 func (p *parser) boolean(field string, otherwise bool) bool {
 	switch s := p.scalar(field); strings.ToLower(s) {
 	case "":
@@ -74,7 +74,7 @@ func (p *parser) boolean(field string, otherwise bool) bool {
 	}
 }
 
-// list returns a field that may be a JSON list, a string that holds one (the console's editor makes strings of everything), or a
+// list returns a field that may be a JSON list, a string that holds one (the console's editor stores every value as a string), or a
 // string of words.
 func (p *parser) list(field string) []string {
 	raw := p.raw(field)

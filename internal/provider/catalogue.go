@@ -26,7 +26,7 @@ type Catalogue struct {
 // Load reads and validates every embedded file. The error joins all faults, each with its file and field.
 func Load() (Catalogue, error) { return load(data, "data") }
 
-// files is the part of an embed.FS that is used. An fs.FS would link all else that one can do.
+// files is the part of an embed.FS that is used. Tests bring files of their own.
 type files interface {
 	ReadDir(name string) ([]fs.DirEntry, error)
 	ReadFile(name string) ([]byte, error)
@@ -94,7 +94,7 @@ func loadFile(from files, dir, base string, shared []oauth.ErrorRule) (Provider,
 		return Provider{}, fmt.Errorf("%s: %w", base, err)
 	}
 	p := f.provider()
-	faults := p.faults() // those of the dialect too
+	faults := p.faults() // including those of its own rules
 	p.Dialect.Errors = slices.Concat(p.Dialect.Errors, shared)
 	if checked, err := p.Dialect.Checked(); err == nil {
 		p.Dialect = checked
@@ -114,14 +114,14 @@ func (c Catalogue) Get(id string) (Provider, bool) {
 	return p, ok
 }
 
-// IDs returns the ids of all providers, sorted. The slice is the caller's.
+// IDs returns the ids of all providers, sorted. The caller may change the slice.
 func (c Catalogue) IDs() []string { return slices.Clone(c.ids) }
 
-// Nearest returns the id that a person who wrote id may have meant, "" when none is near.
+// Nearest returns the id that a person who wrote id probably meant, "" for none.
 func (c Catalogue) Nearest(id string) string { return Closest(id, c.ids) }
 
-// WrongHost reports whether host (no port) is known not to be a token endpoint, whatever provider the connection names: it returns the
-// token endpoint to use instead, and why.
+// WrongHost reports whether host (without port) is known not to be a token endpoint, for any provider. It returns the token endpoint to use
+// instead, and why.
 func (c Catalogue) WrongHost(host string) (use, why string, wrong bool) {
 	for _, id := range c.ids {
 		p := c.byID[id]

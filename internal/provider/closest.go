@@ -2,12 +2,12 @@ package provider
 
 import "strings"
 
-// Closest returns the entry of known that a person who wrote word most likely meant, "" when none is near: one that differs only in
+// Closest returns the entry of known that a person who wrote word most likely meant, "" for none: one that differs only in
 // case, dashes, underscores and spaces, else one within a third of its letters in edits, else one that contains word or is contained in
-// it. The first of equals wins, so the answer does not depend on chance.
+// it. The first of equals wins, so that the result is always the same.
 func Closest(word string, known []string) string {
 	w := fold(word)
-	if w == "" || len(w) > 64 { // nobody mistypes that much, and the cost grows with the square
+	if w == "" || len(w) > 64 { // no name is that long, and the cost grows with the square
 		return ""
 	}
 	best, bestDistance := "", len(w)
@@ -24,7 +24,7 @@ func Closest(word string, known []string) string {
 	return containing(w, known)
 }
 
-// containing returns the first of known that holds w or is held by it, when both are long enough for that to mean something.
+// containing returns the first of known that contains w or is contained in w, when both are long enough for this to be no coincidence.
 func containing(w string, known []string) string {
 	for _, k := range known {
 		f := fold(k)
@@ -35,7 +35,7 @@ func containing(w string, known []string) string {
 	return ""
 }
 
-// fold removes what people vary without meaning anything: clientId, client-id, CLIENT_ID are all clientid.
+// fold removes what does not change the meaning of a name: clientId, client-id and CLIENT_ID are all clientid.
 func fold(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch r {

@@ -118,7 +118,7 @@ func decode(raw []byte, v any) error {
 	return nil
 }
 
-// provider turns the data into what the program uses.
+// provider converts the data to a Provider.
 func (f file) provider() Provider {
 	p := Provider{
 		ID: f.ID, Name: f.Name, Docs: f.Docs,
@@ -144,7 +144,7 @@ func (f file) provider() Provider {
 	return p
 }
 
-// dialect turns the data into what pkg/oauth uses.
+// dialect converts the data to an oauth.Dialect.
 func (a answer) dialect() oauth.Dialect {
 	d := oauth.Dialect{
 		Fields:        a.Fields,

@@ -1,7 +1,6 @@
 // Package provider is the catalogue: what is known of each OAuth 2.0 provider, as data.
 //
-// One embedded JSON file describes one provider. Nothing here is code of one provider, so that a new one is a file, its tests run by
-// themselves, and the three functions see it alike.
+// Providers are data: adding one means adding a JSON file. Its tests run automatically.
 package provider
 
 import (
@@ -20,36 +19,36 @@ const (
 	Sandbox    = "sandbox"
 )
 
-// MintEffect is what a newly minted token does to the provider's older ones (contract.md section 6).
+// MintEffect is what a newly issued token does to the older tokens of the client (contract.md section 6).
 type MintEffect string
 
-// Mint effects. MintUnknown is treated as carefully as MintEvicts.
+// Effects. MintUnknown is treated like MintEvicts.
 const (
-	MintCoexists MintEffect = "coexists" // the older ones stay valid, or the same one is handed out again
+	MintCoexists MintEffect = "coexists" // the older ones stay valid, or the same one is issued again
 	MintEvicts   MintEffect = "evicts"   // an older one may be revoked
-	MintUnknown  MintEffect = "unknown"  // nobody has said or measured
+	MintUnknown  MintEffect = "unknown"  // neither documented nor measured
 )
 
-// Probe is how the healthcheck asks whether a token endpoint works (contract.md section 7).
+// Probe is how the healthcheck tests a token endpoint (contract.md section 7).
 type Probe string
 
 // Probes.
 const (
-	ProbeReachability Probe = "reachability" // a request without credentials, which the provider has to refuse in its own words
-	ProbeToken        Probe = "token"        // a real exchange; only where MintEffect is MintCoexists
+	ProbeReachability Probe = "reachability" // a request without credentials, which the provider must reject
+	ProbeToken        Probe = "token"        // a real token request; only where MintEffect is MintCoexists
 )
 
-// Provider is what the catalogue knows of one provider. It is shared by all connections: read it, never write to it.
+// Provider is an entry of the catalogue. All connections share it, so it must not be changed.
 type Provider struct {
 	ID   string // what a connection document names: lower case, the data file's name
 	Name string // what people call it
-	Docs string // the provider's own page about this flow, "" when there is none to point at
+	Docs string // the provider's page about this flow, "" for none
 
 	TokenEndpoint        string // "": the connection must give token_endpoint, which has the form of TokenEndpointExample
 	TokenEndpointExample string
 	SandboxTokenEndpoint string            // for environment sandbox; the same as TokenEndpoint where only the credentials differ
 	Environments         []string          // what environment may say; the first is Production
-	WrongHosts           map[string]string // hosts that circulate as token endpoints and are none: host -> why
+	WrongHosts           map[string]string // hosts that people mistake for token endpoints: host -> why not
 
 	AuthMethods   []AuthMethod      // what token_endpoint_auth_method may say; the first is the default
 	RawBasic      bool              // see oauth.Endpoint
@@ -59,35 +58,36 @@ type Provider struct {
 	Params        url.Values        // fixed parameters of every token request
 	ParamNames    map[string]string // standard parameter name -> the provider's
 	Headers       http.Header       // fixed headers of every token request
-	Dialect       oauth.Dialect     // how its answers differ from RFC 6749
+	Dialect       oauth.Dialect     // how the responses differ from RFC 6749; ends with the shared error rules
 
-	BasicToken       bool   // the panel hands out a ready-made Basic value, so basic_token is accepted
-	ScopeRequired    bool   // without scope the provider refuses, so the document must have one
+	BasicToken       bool   // the panel shows a ready-made Basic value, so basic_token is accepted
+	ScopeRequired    bool   // the provider requires a scope, so the document must have one
 	AudienceRequired bool   // the same for audience
 	ResourceRequired bool   // the same for resource
 	AccountClaim     string // claim of the token that names the account (kiwify: store_id); "" when it has none
 	PublishAccount   bool   // the account is published beside the token (contract.md section 2), so account_id is accepted
 
 	MintEffect        MintEffect
-	PropagationWindow time.Duration // how long the provider may refuse a pair that was just made; 0: it knows a new one at once
+	PropagationWindow time.Duration // how long the provider may reject new client credentials; 0: it knows them at once
 
-	RefreshAt       float64       // fraction of the token's life by which it is renewed at the latest; 0: DefaultRefreshAt
-	DefaultLifetime time.Duration // when the answer names none; 0: oauth.DefaultLifetime
-	MaxLifetime     time.Duration // caps what the answer says; 0: oauth.MaxLifetime
+	RefreshAt       float64       // fraction of the token's lifetime at which it is renewed at the latest; 0: DefaultRefreshAt
+	DefaultLifetime time.Duration // when the response states none; 0: not known
+	MaxLifetime     time.Duration // caps the lifetime that the response states; 0: no cap
 	Probe           Probe
-	VerifyCalls     []VerifyCall // cheap authenticated calls; the first whose Scope was granted is made. Empty: there is none known
+	VerifyCalls     []VerifyCall // cheap authenticated calls; the first whose Scope was granted is made
 
 	Evidence []Evidence // where the facts come from
 }
 
-// DefaultRefreshAt is the fraction of a token's life by which it is renewed where neither document nor catalogue says (contract.md section 1).
+// DefaultRefreshAt is the fraction of a token's lifetime at which it is renewed when neither document nor catalogue states one (contract.md
+// section 1).
 const DefaultRefreshAt = 0.6
 
 // VerifyCall is an authenticated call that costs little and changes nothing.
 type VerifyCall struct {
 	Method  string
 	URL     map[string]string // environment -> absolute https URL
-	Headers map[string]string // beside Authorization; "{account_id}" stands for the connection's account
+	Headers map[string]string // beside Authorization; "{account_id}" is replaced by the connection's account
 	Scope   string            // made only when this scope was granted; "": always
 }
 
@@ -96,12 +96,12 @@ type Source string
 
 // Sources, best first.
 const (
-	SourceMeasured      Source = "measured"      // seen in an answer, or run
+	SourceMeasured      Source = "measured"      // seen in a response, or run
 	SourceDocumentation Source = "documentation" // the provider's own pages
 	SourceServer        Source = "server source" // the source of the software that it runs
 	SourceCode          Source = "public code"   // clients in public repositories
 	SourceNango         Source = "nango"         // providers.yaml of the NangoHQ/nango project
-	SourceAssumed       Source = "not verified"  // general knowledge: works by all accounts, nobody here has seen it
+	SourceAssumed       Source = "not verified"  // general knowledge; nobody has verified it
 )
 
 // Evidence says where facts come from.

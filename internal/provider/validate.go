@@ -48,8 +48,8 @@ func (v *faultList) endpoint(field, raw string) {
 // maxID is the longest id of a provider, in characters.
 const maxID = 32
 
-// validID reports whether an id is made of lower case letters, digits and dashes, and does not begin with a dash. It is no regular
-// expression, since compiling one for each file was most of what loading the catalogue cost a cold start.
+// validID reports whether an id is made of lower case letters, digits and dashes, and does not begin with a dash. No regular expression:
+// compiling one for each file was most of the time of loading the catalogue.
 func validID(id string) bool {
 	for i, c := range []byte(id) {
 		letter := c >= 'a' && c <= 'z' || c >= '0' && c <= '9'
@@ -125,7 +125,7 @@ func (p Provider) checkRequest(v *faultList) {
 	if p.JSONBody && !basic {
 		v.add("json_body", "only for client_secret_basic; client_secret_json says it already")
 	}
-	if p.BasicToken && !p.RawBasic { // the panel's value is the raw pair: encoding its halves would send another value
+	if p.BasicToken && !p.RawBasic { // the panel's value is not form-encoded: encoding it would send another value
 		v.add("basic_token", "needs raw_basic")
 	}
 	if !slices.Equal(p.GrantTypes, []string{oauth.GrantClientCredentials}) {

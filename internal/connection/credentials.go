@@ -9,8 +9,8 @@ import (
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
-// pair reads client_id, client_secret and basic_token.
-func (p *parser) pair() {
+// credentials reads client_id, client_secret and basic_token.
+func (p *parser) credentials() {
 	id, secret := p.text(fieldClientID), p.text(fieldClientSecret)
 	if token := p.text(fieldBasicToken); token != "" && p.fault == nil {
 		id, secret = p.basicToken(token, id, secret)
@@ -20,7 +20,7 @@ func (p *parser) pair() {
 	p.conn.ClientID, p.conn.ClientSecret = id, oauth.NewSecret(secret)
 }
 
-// credential checks one half of the pair.
+// credential checks a client id or secret.
 func (p *parser) credential(field, value string) {
 	_, there := p.doc.fields[field]
 	switch {
@@ -36,7 +36,7 @@ func (p *parser) credential(field, value string) {
 	}
 }
 
-// basicWord is the word that the panel shows in front of its value, and the header name that people copy with it.
+// basicWord is what the panel shows before its value, and the header name that people copy with it.
 var basicWord = regexp.MustCompile(`(?i)^(authorization:\s*)?basic\s+`)
 
 func withoutBasicWord(token string) string {
@@ -46,7 +46,7 @@ func withoutBasicWord(token string) string {
 	return token
 }
 
-// basicToken returns the pair that a ready-made Basic value holds (RFC 7617), and compares it with the fields when they are there.
+// basicToken returns the client id and secret of a Basic value (RFC 7617), and compares them with the fields that are present.
 func (p *parser) basicToken(token, id, secret string) (string, string) {
 	if !p.conn.Provider.BasicToken {
 		p.fail(fieldBasicToken, "basic_token: "+p.conn.Provider.ID+" has none; store client_id and client_secret")
