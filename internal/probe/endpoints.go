@@ -112,7 +112,7 @@ func catalogued(p provider.Provider, host string) string {
 // choose sets the kind of the probe and the connection whose document is read for it: another connection in each turn.
 func (t *target) choose(wanted Probe, turn int) {
 	t.probe = cmp.Or(wanted, t.provider.Probe)
-	if t.probe == provider.ProbeToken && (t.provider.MintEffect != provider.MintCoexists || len(t.healthy) == 0) {
+	if t.probe == provider.ProbeToken && (t.provider.IssueEffect != provider.IssueCoexists || len(t.healthy) == 0) {
 		t.probe = provider.ProbeReachability
 	}
 	slices.Sort(t.healthy)

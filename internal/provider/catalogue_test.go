@@ -59,8 +59,8 @@ func TestHotmart(t *testing.T) {
 			t.Errorf("Allows(%s) = %t, want %t", method, got, want)
 		}
 	}
-	if p.MintEffect != MintUnknown || p.Probe != ProbeReachability || p.HasAccount() || p.EffectiveRefreshAt() != 0.6 {
-		t.Errorf("mint effect %q, probe %q, account %t, refresh at %g", p.MintEffect, p.Probe, p.HasAccount(), p.EffectiveRefreshAt())
+	if p.IssueEffect != IssueUnknown || p.Probe != ProbeReachability || p.HasAccount() || p.EffectiveRefreshAt() != 0.6 {
+		t.Errorf("mint effect %q, probe %q, account %t, refresh at %g", p.IssueEffect, p.Probe, p.HasAccount(), p.EffectiveRefreshAt())
 	}
 }
 
@@ -75,8 +75,8 @@ func TestKiwify(t *testing.T) {
 	if p.AccountClaim != "store_id" || !p.PublishAccount || !p.HasAccount() {
 		t.Errorf("account claim %q, published %t", p.AccountClaim, p.PublishAccount)
 	}
-	if p.Dialect.RateLimitWait != time.Minute || p.MintEffect != MintUnknown || p.OmitGrantType {
-		t.Errorf("rate limit wait %s, mint effect %q, omit grant type %t", p.Dialect.RateLimitWait, p.MintEffect, p.OmitGrantType)
+	if p.Dialect.RateLimitWait != time.Minute || p.IssueEffect != IssueUnknown || p.OmitGrantType {
+		t.Errorf("rate limit wait %s, mint effect %q, omit grant type %t", p.Dialect.RateLimitWait, p.IssueEffect, p.OmitGrantType)
 	}
 }
 
@@ -150,7 +150,7 @@ func TestDistance(t *testing.T) {
 func valid() map[string]any {
 	return map[string]any{
 		"id": "acme", "name": "Acme", "token_endpoint": "https://auth.acme.test/token", "environments": []string{"production"},
-		"auth_methods": []string{"client_secret_basic"}, "grant_types": []string{"client_credentials"}, "mint_effect": "unknown",
+		"auth_methods": []string{"client_secret_basic"}, "grant_types": []string{"client_credentials"}, "issue_effect": "unknown",
 		"probe":    "reachability",
 		"evidence": []any{map[string]any{"facts": []string{"token_endpoint"}, "source": "documentation", "note": "n"}},
 	}
@@ -229,9 +229,9 @@ func TestABrokenFileIsRefusedByFileAndField(t *testing.T) {
 		{"a duration without unit", "max_lifetime", "3600", `duration "3600"`},
 		{"a negative duration", "default_lifetime", "-1h", `duration "-1h"`},
 		{"refresh_at over 0.9", "refresh_at", 0.95, "refresh_at: "},
-		{"an unknown mint effect", "mint_effect", "none", "mint_effect: "},
+		{"an unknown issue effect", "issue_effect", "none", "issue_effect: "},
 		{"an unknown probe", "probe", "ping", "probe: "},
-		{"a probe that mints where that may evict", "probe", "token", "probe: token only where"},
+		{"a probe that issues a token where that may evict", "probe", "token", "probe: token only where"},
 		{"an account to publish from nowhere", "publish_account", true, "publish_account: needs account_claim"},
 		{"a verify call without its URL", "verify_calls", []any{map[string]any{"method": "GET"}}, "verify_calls[0].url.production: "},
 		{"a verify call that deletes", "verify_calls", []any{map[string]any{"method": "DELETE", "url": map[string]string{"production": "https://a.test/"}}}, "verify_calls[0].method: "},

@@ -64,7 +64,7 @@ func table(c Catalogue) string {
 			name = fmt.Sprintf("[%s](%s)", p.Name, p.Docs)
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s |\n",
-			p.ID, name, endpointCell(p), p.methods(), neededCell(p), p.MintEffect, orDash(strings.Join(p.Unverified(), ", ")))
+			p.ID, name, endpointCell(p), p.methods(), neededCell(p), p.IssueEffect, orDash(strings.Join(p.Unverified(), ", ")))
 	}
 	b.WriteString("\n")
 	return b.String()

@@ -38,7 +38,7 @@ type file struct {
 	ResourceRequired     bool                `json:"resource_required"`
 	AccountClaim         string              `json:"account_claim"`
 	PublishAccount       bool                `json:"publish_account"`
-	MintEffect           MintEffect          `json:"mint_effect"`
+	IssueEffect          IssueEffect         `json:"issue_effect"`
 	PropagationWindow    duration            `json:"propagation_window"`
 	RefreshAt            float64             `json:"refresh_at"`
 	DefaultLifetime      duration            `json:"default_lifetime"`
@@ -129,7 +129,7 @@ func (f file) provider() Provider {
 		Headers: make(http.Header, len(f.Headers)), Dialect: f.Answer.dialect(),
 		BasicToken: f.BasicToken, ScopeRequired: f.ScopeRequired, AudienceRequired: f.AudienceRequired, ResourceRequired: f.ResourceRequired,
 		AccountClaim: f.AccountClaim, PublishAccount: f.PublishAccount,
-		MintEffect: f.MintEffect, PropagationWindow: time.Duration(f.PropagationWindow), RefreshAt: f.RefreshAt,
+		IssueEffect: f.IssueEffect, PropagationWindow: time.Duration(f.PropagationWindow), RefreshAt: f.RefreshAt,
 		DefaultLifetime: time.Duration(f.DefaultLifetime), MaxLifetime: time.Duration(f.MaxLifetime), Probe: f.Probe,
 	}
 	for name, value := range f.Headers {

@@ -19,14 +19,14 @@ const (
 	Sandbox    = "sandbox"
 )
 
-// MintEffect is what a newly issued token does to the older tokens of the client (contract.md section 6).
-type MintEffect string
+// IssueEffect is what a newly issued token does to the older tokens of the client (contract.md section 6).
+type IssueEffect string
 
-// Effects. MintUnknown is treated like MintEvicts.
+// Effects. IssueUnknown is treated like IssueEvicts.
 const (
-	MintCoexists MintEffect = "coexists" // the older ones stay valid, or the same one is issued again
-	MintEvicts   MintEffect = "evicts"   // an older one may be revoked
-	MintUnknown  MintEffect = "unknown"  // neither documented nor measured
+	IssueCoexists IssueEffect = "coexists" // the older ones stay valid, or the same one is issued again
+	IssueEvicts   IssueEffect = "evicts"   // an older one may be revoked
+	IssueUnknown  IssueEffect = "unknown"  // neither documented nor measured
 )
 
 // Probe is how the healthcheck tests a token endpoint (contract.md section 7).
@@ -35,7 +35,7 @@ type Probe string
 // Probes.
 const (
 	ProbeReachability Probe = "reachability" // a request without credentials, which the provider must reject
-	ProbeToken        Probe = "token"        // a real token request; only where MintEffect is MintCoexists
+	ProbeToken        Probe = "token"        // a real token request; only where IssueEffect is IssueCoexists
 )
 
 // Provider is an entry of the catalogue. All connections share it, so it must not be changed.
@@ -67,7 +67,7 @@ type Provider struct {
 	AccountClaim     string // claim of the token that names the account (kiwify: store_id); "" when it has none
 	PublishAccount   bool   // the account is published beside the token (contract.md section 2), so account_id is accepted
 
-	MintEffect        MintEffect
+	IssueEffect       IssueEffect
 	PropagationWindow time.Duration // how long the provider may reject new client credentials; 0: it knows them at once
 
 	RefreshAt       float64       // fraction of the token's lifetime at which it is renewed at the latest; 0: DefaultRefreshAt

@@ -174,14 +174,14 @@ func (p Provider) checkRefresh(v *faultList) {
 	if p.MaxLifetime > 0 && p.DefaultLifetime > p.MaxLifetime {
 		v.add("default_lifetime", "%s is more than max_lifetime", p.DefaultLifetime)
 	}
-	if !slices.Contains([]MintEffect{MintCoexists, MintEvicts, MintUnknown}, p.MintEffect) {
-		v.add("mint_effect", "%q: coexists, evicts or unknown", p.MintEffect)
+	if !slices.Contains([]IssueEffect{IssueCoexists, IssueEvicts, IssueUnknown}, p.IssueEffect) {
+		v.add("issue_effect", "%q: coexists, evicts or unknown", p.IssueEffect)
 	}
 	if !slices.Contains([]Probe{ProbeReachability, ProbeToken}, p.Probe) {
 		v.add("probe", "%q: reachability or token", p.Probe)
 	}
-	if p.Probe == ProbeToken && p.MintEffect != MintCoexists {
-		v.add("probe", "token only where mint_effect is coexists")
+	if p.Probe == ProbeToken && p.IssueEffect != IssueCoexists {
+		v.add("probe", "token only where issue_effect is coexists")
 	}
 	if p.PublishAccount && p.AccountClaim == "" {
 		v.add("publish_account", "needs account_claim")

@@ -66,7 +66,7 @@ func rejectsCredentials(err error) bool {
 
 // coexists reports whether a new token ends no other one, so that one may be thrown away.
 func coexists(src acquire.Source) bool {
-	return src.Connection.Provider.MintEffect == provider.MintCoexists
+	return src.Connection.Provider.IssueEffect == provider.IssueCoexists
 }
 
 func providerName(src acquire.Source) string {
