@@ -8,24 +8,29 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	dynamotypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
+	"github.com/chaveiro/chaveiro/internal/awstest"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
 // bare is the floor under a renewal: the same calls with the same clients, and nothing around them. It decides nothing, checks nothing,
-// records nothing but an expiry, and lists nothing: it is told what is due.
+// records nothing but the token's times, and lists nothing: it gets the names of what is due.
 type bare struct {
 	secrets    *secretsmanager.Client
 	parameters *ssm.Client
+	states     *dynamodb.Client // nil: no lease is taken and no state is written
 	http       *http.Client
 	workers    int
 }
@@ -51,13 +56,76 @@ func (b *bare) pass(ctx context.Context, connections []string) error {
 	if err != nil {
 		return err
 	}
-	return each(b.workers, documents, func(d document) error {
-		token, expiry, err := b.exchange(ctx, d)
-		if err != nil {
-			return err
-		}
-		return b.publish(ctx, d.name, token, expiry)
+	return each(b.workers, documents, func(d document) error { return b.renew(ctx, d) })
+}
+
+// renew claims, exchanges, publishes and commits.
+func (b *bare) renew(ctx context.Context, d document) error {
+	if err := b.claim(ctx, d.name); err != nil {
+		return err
+	}
+	token, expiry, err := b.exchange(ctx, d)
+	if err != nil {
+		return err
+	}
+	version, err := b.publish(ctx, d.name, token, expiry)
+	if err != nil {
+		return err
+	}
+	return b.commit(ctx, d.name, expiry, version)
+}
+
+// claim takes the lease of a connection that nobody renews.
+func (b *bare) claim(ctx context.Context, connection string) error {
+	if b.states == nil {
+		return nil
+	}
+	_, err := b.states.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: aws.String(awstest.StateTable), Key: itemOf(connection), ReturnValues: dynamotypes.ReturnValueAllNew,
+		ConditionExpression:      aws.String("attribute_not_exists(#lease) OR #lease.#until < :now"),
+		UpdateExpression:         aws.String("SET #lease = :lease"),
+		ExpressionAttributeNames: map[string]string{"#lease": "lease", "#until": "until"},
+		ExpressionAttributeValues: map[string]dynamotypes.AttributeValue{
+			":now": epoch(b.time()),
+			":lease": &dynamotypes.AttributeValueMemberM{Value: map[string]dynamotypes.AttributeValue{
+				"owner": &dynamotypes.AttributeValueMemberS{Value: requestID}, "until": epoch(b.time().Add(lambdaTimeout)),
+			}},
+		},
 	})
+	return err
+}
+
+// commit writes what was published and ends the lease.
+func (b *bare) commit(ctx context.Context, connection string, expiry time.Time, version int64) error {
+	if b.states == nil {
+		return nil
+	}
+	_, err := b.states.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: aws.String(awstest.StateTable), Key: itemOf(connection),
+		ConditionExpression:      aws.String("#lease.#owner = :owner"),
+		UpdateExpression:         aws.String("SET #expires_at = :expires_at, #version = :version REMOVE #lease"),
+		ExpressionAttributeNames: map[string]string{"#lease": "lease", "#owner": "owner", "#expires_at": "expires_at", "#version": "parameter_version"},
+		ExpressionAttributeValues: map[string]dynamotypes.AttributeValue{
+			":owner":      &dynamotypes.AttributeValueMemberS{Value: requestID},
+			":expires_at": &dynamotypes.AttributeValueMemberS{Value: expiry.UTC().Format(time.RFC3339)},
+			":version":    &dynamotypes.AttributeValueMemberN{Value: strconv.FormatInt(version, 10)},
+		},
+	})
+	return err
+}
+
+// time is the clock of this machine.
+func (*bare) time() time.Time {
+	now := time.Now
+	return now()
+}
+
+func itemOf(connection string) map[string]dynamotypes.AttributeValue {
+	return map[string]dynamotypes.AttributeValue{awstest.StateKey: &dynamotypes.AttributeValueMemberS{Value: connection}}
+}
+
+func epoch(t time.Time) dynamotypes.AttributeValue {
+	return &dynamotypes.AttributeValueMemberN{Value: strconv.FormatInt(t.Unix(), 10)}
 }
 
 func (b *bare) read(ctx context.Context, connections []string) ([]document, error) {
@@ -127,13 +195,17 @@ func (b *bare) ask(req *http.Request) (date time.Time, answer tokenAnswer, err e
 	return date, answer, err
 }
 
-func (b *bare) publish(ctx context.Context, connection, token string, expiry time.Time) error {
-	_, err := b.parameters.PutParameter(ctx, &ssm.PutParameterInput{
+// publish returns the version of the token's parameter.
+func (b *bare) publish(ctx context.Context, connection, token string, expiry time.Time) (int64, error) {
+	out, err := b.parameters.PutParameter(ctx, &ssm.PutParameterInput{
 		Name: aws.String(tokenName(connection)), Value: &token, Type: types.ParameterTypeSecureString, Overwrite: aws.Bool(true),
 		KeyId: aws.String("alias/aws/ssm"), Tier: types.ParameterTierIntelligentTiering,
-		Description: aws.String(`{"expires_at":"` + expiry.UTC().Format(time.RFC3339) + `"}`),
+		Description: aws.String("valid until " + expiry.UTC().Format(time.RFC3339)),
 	})
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return out.Version, nil
 }
 
 // each calls do for every item, n at once, to the end, and returns the first error.
@@ -177,7 +249,7 @@ func barePasses(ctx context.Context, t task) (samples, error) {
 	transport := &http.Transport{MaxIdleConnsPerHost: workers} // as many as the refresher keeps
 	defer transport.CloseIdleConnections()
 	b := &bare{
-		secrets: secretsmanager.NewFromConfig(config), parameters: ssm.NewFromConfig(config),
+		secrets: secretsmanager.NewFromConfig(config), parameters: ssm.NewFromConfig(config), states: dynamodb.NewFromConfig(config),
 		http: &http.Client{Transport: transport, Timeout: 10 * time.Second}, workers: workers,
 	}
 	return timed(t, func() error { return b.pass(ctx, connections(t.tokens)) })
@@ -194,7 +266,7 @@ func bareTapePasses(ctx context.Context, t task) (samples, error) {
 	config := s.aws.Config()
 	config.HTTPClient = &http.Client{Transport: stores}
 	b := &bare{
-		secrets: secretsmanager.NewFromConfig(config), parameters: ssm.NewFromConfig(config),
+		secrets: secretsmanager.NewFromConfig(config), parameters: ssm.NewFromConfig(config), states: dynamodb.NewFromConfig(config),
 		http: &http.Client{Transport: endpoints, Timeout: 10 * time.Second}, workers: workers,
 	}
 	if err := b.pass(ctx, connections(t.tokens)); err != nil {

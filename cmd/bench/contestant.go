@@ -11,21 +11,17 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/chaveiro/chaveiro/internal/refresh"
-	"github.com/chaveiro/chaveiro/internal/ssmstore"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
-// contestantCommand makes this program a contestant: a child process that does one thing again and again and tells what CPU each pass
+// contestantCommand makes this program a contestant: a child process that does one thing again and again and reports what CPU each pass
 // took, so that nothing of the driver and of the servers is counted.
 const contestantCommand = "contestant"
 
@@ -114,15 +110,8 @@ func dueAfter(p *oauthtest.Provider) time.Duration {
 	return 36 * time.Hour
 }
 
-// memorySize of the function in MB, the default of the template.
-const memorySize = 256
-
-// asOnLambda sets for this process what template.yaml sets for the functions by GOGC, GOMAXPROCS and GOMEMLIMIT.
-func asOnLambda() {
-	debug.SetGCPercent(400)
-	debug.SetMemoryLimit(memorySize * 1_000_000)
-	runtime.GOMAXPROCS(1)
-}
+// period of the refresher's schedule, its default.
+const period = 5 * time.Minute
 
 // unpaced lets the pacer of the writes stand back: at a place each nanosecond nobody waits for one.
 func unpaced(c *refresh.Config) { c.MaxWritesPerSecond = 1e9 }
@@ -130,7 +119,6 @@ func unpaced(c *refresh.Config) { c.MaxWritesPerSecond = 1e9 }
 // refresherPasses sweeps, with all tokens due each time, over real connections to the addresses in the environment. Log lines and metrics
 // go to a file that keeps nothing.
 func refresherPasses(ctx context.Context, t task) (samples, error) {
-	asOnLambda()
 	config, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
 		return nil, err
@@ -140,9 +128,7 @@ func refresherPasses(ctx context.Context, t task) (samples, error) {
 		return nil, err
 	}
 	defer func() { _ = logs.Close() }()
-	r, err := newRefresher(wiring{
-		secrets: secretsmanager.NewFromConfig(config), parameters: ssmstore.NewClient(config, workers), logs: logs, change: unpaced,
-	})
+	r, err := newRefresher(wiring{aws: config, logs: logs, change: unpaced})
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +143,6 @@ func refresherPasses(ctx context.Context, t task) (samples, error) {
 // tapePasses sweeps in process. The second sweep, in which all tokens are due for the first time, is recorded; those that are measured ask
 // the same and get the same answers.
 func tapePasses(ctx context.Context, t task, profile func(oauthtest.Options) *oauthtest.Provider) (samples, error) {
-	asOnLambda()
 	r := new(refresher)
 	// The provider goes by the same clock: else its tokens would seem to have lived for half a day when they come.
 	s, err := newStage(profile(oauthtest.Options{Now: r.now}), t.tokens, "")
@@ -172,16 +157,15 @@ func tapePasses(ctx context.Context, t task, profile func(oauthtest.Options) *oa
 		return nil, err
 	}
 	defer func() { _ = logs.Close() }()
-	err = r.wire(wiring{
-		secrets: secretsmanager.NewFromConfig(config), parameters: ssmstore.NewClient(config, workers), network: endpoints, logs: logs, change: unpaced,
-	})
-	if err != nil {
+	if err := r.open(wiring{aws: config, network: endpoints, logs: logs, change: unpaced}); err != nil {
 		return nil, err
 	}
 	if err := r.sweepAll(ctx, t.tokens); err != nil {
 		return nil, err
 	}
+	// From the beginning of a period on: the clock picks the parameters that a sweep compares, so that all sweeps of one period read the same.
 	r.ahead = dueAfter(s.provider)
+	r.ahead += r.now().Truncate(period).Add(period).Sub(r.now())
 	if err := r.sweepAll(ctx, t.tokens); err != nil {
 		return nil, err
 	}
@@ -209,18 +193,18 @@ func contest(ctx context.Context, argv, env []string, t task) (samples, error) {
 	return readTally(out.Bytes(), t)
 }
 
-// readTally reads what a contestant printed, and refuses what does not speak of the task.
+// readTally reads what a contestant printed. What does not match the task is an error.
 func readTally(text []byte, t task) (samples, error) {
 	var got tally
 	if err := json.Unmarshal(text, &got); err != nil {
 		return nil, fmt.Errorf("read a contestant's tally: %w", err)
 	}
 	if got.Tokens != t.tokens || len(got.PerToken) != t.passes {
-		return nil, fmt.Errorf("a contestant tells of %d passes over %d tokens, asked were %d over %d", len(got.PerToken), got.Tokens, t.passes, t.tokens)
+		return nil, fmt.Errorf("a contestant reports %d passes over %d tokens; expected are %d over %d", len(got.PerToken), got.Tokens, t.passes, t.tokens)
 	}
 	for _, v := range got.PerToken {
 		if !(v > 0) {
-			return nil, fmt.Errorf("a contestant tells of a pass that took %v µs of CPU for each token", v)
+			return nil, fmt.Errorf("a contestant reports a pass that took %v µs of CPU for each token", v)
 		}
 	}
 	return got.PerToken, nil

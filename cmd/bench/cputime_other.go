@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// cpuTime is not told here.
+// cpuTime is unknown here.
 func cpuTime() (time.Duration, error) {
 	return 0, errors.New("read the CPU time: this system has no getrusage")
 }

@@ -30,9 +30,9 @@ func TestTheExitStatusIsThatOfTheWorstRow(t *testing.T) {
 	}{
 		"every limit is kept":             {[]measurement{part("a", nil, kept, beside)}, exitOK, "every limit is kept"},
 		"one is missed":                   {[]measurement{part("a", nil, kept, missed), part("b", nil, kept)}, exitOver, "1 of the limits are missed"},
-		"a part fails":                    {[]measurement{part("a", errors.New("no such program")), part("b", nil, kept)}, exitOver, "a was not measured: no such program"},
+		"a part fails":                    {[]measurement{part("a", errors.New("no program")), part("b", nil, kept)}, exitOver, "a was not measured: no program"},
 		"a part fails with rows":          {[]measurement{part("a", errors.New("cut off"), kept)}, exitOver, "a was not measured: cut off"},
-		"a part tells nothing":            {[]measurement{part("a", nil)}, exitOver, "a was not measured: measured nothing"},
+		"a part reports nothing":          {[]measurement{part("a", nil)}, exitOver, "a was not measured: measured nothing"},
 		"the others are printed all same": {[]measurement{part("a", errors.New("x")), part("b", nil, kept)}, exitOver, "kept"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -75,7 +75,7 @@ func TestPartsAreChosenByName(t *testing.T) {
 	}
 }
 
-func TestATallyThatDoesNotSpeakOfTheTaskIsRefused(t *testing.T) {
+func TestATallyThatDoesNotMatchTheTaskIsRefused(t *testing.T) {
 	asked := task{tokens: 100, passes: 2}
 	for name, c := range map[string]struct {
 		text string
@@ -122,9 +122,9 @@ func TestThePeakOfMemoryIsReadFromTheStatus(t *testing.T) {
 		text string
 		want float64
 	}{
-		"as Linux tells it": {"Name:\tbootstrap\nVmPeak:\t 1236452 kB\nVmHWM:\t   12500 kB\nVmRSS:\t   12000 kB\n", 12.8},
-		"not told":          {"Name:\tbootstrap\n", 0},
-		"not a number":      {"VmHWM:\tmany kB\n", 0},
+		"as Linux reports it": {"Name:\tbootstrap\nVmPeak:\t 1236452 kB\nVmHWM:\t   12500 kB\nVmRSS:\t   12000 kB\n", 12.8},
+		"not reported":        {"Name:\tbootstrap\n", 0},
+		"not a number":        {"VmHWM:\tmany kB\n", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := peakOf(c.text); got != c.want {
@@ -134,7 +134,7 @@ func TestThePeakOfMemoryIsReadFromTheStatus(t *testing.T) {
 	}
 }
 
-func TestWhatGoTestTellsBecomesRows(t *testing.T) {
+func TestWhatGoTestReportsBecomesRows(t *testing.T) {
 	const good = `{"Action":"run","Test":"TestVirtualA"}
 {"Action":"attr","Test":"TestVirtualA","Key":"row","Value":"{\"measure\":\"a\",\"value\":1,\"limit\":{\"most\":2}}"}
 {"Action":"attr","Test":"TestVirtualA","Key":"colour","Value":"blue"}
@@ -157,7 +157,7 @@ func TestWhatGoTestTellsBecomesRows(t *testing.T) {
 	}{
 		"a test that passes":                       {good, "a ok", ""},
 		"a limit that is missed":                   {good + over, "a ok, b OVER", ""},
-		"a test that tells nothing":                {silent, "TestVirtualC OVER", "panic: at the disco"},
+		"a test that reports nothing":              {silent, "TestVirtualC OVER", "panic: at the disco"},
 		"one that fails for another reason":        {broken, "a ok, TestVirtualD OVER", "the test failed"},
 		"no tests at all: an error of the measure": {"", "", ""},
 	} {
@@ -180,17 +180,17 @@ func TestWhatGoTestTellsBecomesRows(t *testing.T) {
 	}
 }
 
-func TestAMeasurementThatNoTestTellsIsAFault(t *testing.T) {
+func TestAMeasurementThatNoTestReportsIsAFault(t *testing.T) {
 	var rows []row
 	for _, name := range virtualMeasures() {
 		rows = append(rows, row{Measure: name, Limit: &limit{}})
 	}
 	if found := missing(rows); len(found) != 0 {
-		t.Errorf("all were told, but missing: %v", found)
+		t.Errorf("all were reported, but missing: %v", found)
 	}
 	unlimited := append([]row{{Measure: rows[0].Measure}}, rows[2:]...)
 	if found := missing(unlimited); len(found) != 2 || found[0].verdict() != verdictOver || found[1].Measure != rows[1].Measure {
-		t.Errorf("one without its limit and one that was not told: %v", found)
+		t.Errorf("one without its limit and one that was not reported: %v", found)
 	}
 }
 
@@ -226,16 +226,20 @@ func TestTheTapeAnswersWithoutTheFake(t *testing.T) {
 	}
 }
 
-func TestAWriteIsKnownByItsName(t *testing.T) {
-	for name, c := range map[string]struct{ body, want string }{
-		"as the SDK writes it":             {`{"Description":"{\"v\":1}","Name":"/oauth/a/access_token","Value":"x"}`, "/oauth/a/access_token"},
-		"a name inside of another value":   {`{"Description":"{\"Name\":\"wrong\"}","Name":"/oauth/b/access_token"}`, "/oauth/b/access_token"},
-		"no name":                          {`{"Value":"x"}`, ""},
-		"a name that is not the parameter": {`{"KeyName":"k"}`, ""},
+func TestAWriteIsKnownByItsNameOrKey(t *testing.T) {
+	const put, update = "AmazonSSM.PutParameter", "DynamoDB_20120810.UpdateItem"
+	const item = `{"ExpressionAttributeValues":{":now":{"S":"9"}},"Key":{"connection":{"S":"a/b"}},"UpdateExpression":"SET #x = :x"}`
+	for name, c := range map[string]struct{ target, body, want string }{
+		"as the SDK writes it":             {put, `{"Description":"{\"v\":1}","Name":"/oauth/a/access_token","Value":"x"}`, "|/oauth/a/access_token"},
+		"a name inside of another value":   {put, `{"Description":"{\"Name\":\"wrong\"}","Name":"/oauth/b/access_token"}`, "|/oauth/b/access_token"},
+		"no name":                          {put, `{"Value":"x"}`, "|"},
+		"a name that is not the parameter": {put, `{"KeyName":"k"}`, "|"},
+		"an item, whatever its values are": {update, item, "|a/b|SET #x = :x"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := nameIn([]byte(c.body)); got != c.want {
-				t.Errorf("%q, want %q", got, c.want)
+			r := &http.Request{Header: http.Header{targetHeader: {c.target}}}
+			if got := keyOf(r, []byte(c.body)); got != c.target+c.want {
+				t.Errorf("%q, want %q", got, c.target+c.want)
 			}
 		})
 	}
@@ -305,7 +309,8 @@ func TestAStepIsComparedWithTheTemplate(t *testing.T) {
 		"a little more":                {101, 1200, verdictOver},
 		"a template that took no time": {100, 0, verdictOver},
 	} {
-		rows := rotationRows("here", []rival{{spent: samples{c.ours}}, {name: "template", spent: samples{c.template}}, {name: "other", spent: samples{1}}}, true)
+		field := []rival{{spent: samples{c.ours}}, {name: "template", spent: samples{c.template}}, {name: "other", spent: samples{1}}}
+		rows := rotationRows("here", field, true)
 		if len(rows) != 2 || rows[0].verdict() != c.verdict || rows[1].verdict() != verdictNone {
 			t.Errorf("%s: %+v", name, rows)
 		}

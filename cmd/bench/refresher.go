@@ -9,34 +9,37 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/environment"
 	"github.com/chaveiro/chaveiro/internal/provider"
 	"github.com/chaveiro/chaveiro/internal/refresh"
 	"github.com/chaveiro/chaveiro/internal/report"
-	"github.com/chaveiro/chaveiro/internal/smsecret"
-	"github.com/chaveiro/chaveiro/internal/ssmstore"
+	"github.com/chaveiro/chaveiro/internal/wire"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
-// refresher is what functions/refresher wires, with a clock that can be moved on: so that tokens come due without waiting.
+// refresher is what functions/refresher builds, with a clock that can be moved on: so that tokens come due without waiting.
 type refresher struct {
+	stores   wire.Stores
 	config   refresh.Config
+	renews   *refresh.Refresher
 	reporter *report.Reporter
 	ahead    time.Duration // of the clock of this machine
 }
 
 // wiring is what a refresher is made of.
 type wiring struct {
-	secrets    smsecret.API
-	parameters ssmstore.API
-	network    http.RoundTripper // nil: the real one of pkg/oauth
-	logs       io.Writer
-	change     func(*refresh.Config) // nil: the defaults
+	aws     aws.Config
+	network http.RoundTripper // nil: the real one of pkg/oauth
+	logs    io.Writer
+	change  func(*refresh.Config) // nil: the defaults
 }
 
 func newRefresher(w wiring) (*refresher, error) {
 	r := new(refresher)
-	if err := r.wire(w); err != nil {
+	if err := r.open(w); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -48,41 +51,39 @@ func (r *refresher) now() time.Time {
 	return now().Add(r.ahead)
 }
 
-func (r *refresher) wire(w wiring) error {
-	secrets, err1 := smsecret.New(smsecret.Config{Client: w.secrets, Prefix: secretPrefix})
-	parameters, err2 := ssmstore.New(ssmstore.Config{Client: w.parameters, Prefix: parameterPrefix, KMSKeyID: "alias/aws/ssm"})
-	catalogue, err3 := provider.Load()
-	client, err4 := oauth.New(oauth.Config{AllowLoopback: true, Transport: w.network, Now: r.now})
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+func (r *refresher) open(w wiring) error {
+	stores, err1 := wire.NewStores(w.aws, environment.Config{
+		SecretPrefix: secretPrefix, ParameterPrefix: parameterPrefix, StateTable: awstest.StateTable, Region: region, KMSKeyID: "alias/aws/ssm",
+		MaxConcurrency: workers,
+	})
+	catalogue, err2 := provider.Load()
+	client, err3 := oauth.New(oauth.Config{AllowLoopback: true, Transport: w.network, Now: r.now})
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return err
 	}
+	r.stores = stores
 	r.config = refresh.Config{
-		Secrets: secrets, Parameters: parameters, Exchanger: client, Catalogue: catalogue,
+		Leases: stores.States, States: stores.States, Secrets: stores.Secrets, Parameters: stores.Parameters, Requester: client, Catalogue: catalogue,
 		SecretPrefix: secretPrefix, Region: awstest.Region, AllowLoopback: true, Now: r.now,
 	}
 	if w.change != nil {
 		w.change(&r.config)
 	}
 	r.reporter = report.New(report.Config{Out: w.logs, Stack: "bench", Now: r.now})
-	return nil
+	r.renews, err1 = refresh.New(r.config)
+	return err1
 }
 
 // sweep does what the function does with the event of its schedule, from the bytes of the event to those of the result.
 func (r *refresher) sweep(ctx context.Context) (refresh.Result, error) {
-	ctx, cancel := context.WithDeadline(ctx, r.config.Now().Add(lambdaTimeout)) // by the clock that the run goes by
+	ctx, cancel := context.WithDeadline(ctx, r.now().Add(lambdaTimeout)) // by the clock that the run goes by
 	defer cancel()
 	call, err := refresh.ParseCall([]byte(`{}`))
 	if err != nil {
 		return refresh.Result{}, err
 	}
-	run := r.reporter.Run("bench")
-	config := r.config
-	config.Observe = run.Observe
-	one, err := refresh.New(config)
-	if err != nil {
-		return refresh.Result{}, err
-	}
-	result, err := one.Run(ctx, call)
+	run := r.reporter.Run(requestID)
+	result, err := r.renews.Run(ctx, call, refresh.Invocation{RequestID: requestID, Observe: run.Observe})
 	run.Done(result, err)
 	if err != nil {
 		return refresh.Result{}, err
@@ -90,6 +91,9 @@ func (r *refresher) sweep(ctx context.Context) (refresh.Result, error) {
 	_, err = json.Marshal(result)
 	return result, err
 }
+
+// requestID is that of every invocation. They come one after another, so that no lease of one is left when the next begins.
+const requestID = "bench"
 
 // lambdaTimeout is the function's Timeout in the template for a period of five minutes.
 const lambdaTimeout = 270 * time.Second

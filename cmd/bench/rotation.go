@@ -13,12 +13,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
-	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/connection"
+	"github.com/chaveiro/chaveiro/internal/dynamostate"
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
+	"github.com/chaveiro/chaveiro/internal/publish"
 	"github.com/chaveiro/chaveiro/internal/rotate"
-	"github.com/chaveiro/chaveiro/internal/smsecret"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
@@ -45,14 +47,16 @@ func measureRotation(ctx context.Context, b *bench) ([]row, error) {
 	}
 	b.say("measuring CPU of a rotation's steps")
 	t, fewer := task{tokens: 80 * stepsOf, passes: 3}, task{tokens: 10 * stepsOf, passes: 1}
-	wire, tape := []rival{{name: "rotator", argv: t.argv(self, "rotator"), task: t, every: 1}}, []rival{{name: "rotator", argv: t.argv(self, "in-process/rotator"), task: t, every: 1}}
+	wire := []rival{{name: "rotator", argv: t.argv(self, "rotator"), task: t, every: 1}}
+	tape := []rival{{name: "rotator", argv: t.argv(self, "in-process/rotator"), task: t, every: 1}}
 	if b.python != "" {
 		script, err := b.script("rotate.py", rotateScript)
 		if err != nil {
 			return nil, err
 		}
 		python := func(name, client, answers string) rival {
-			return rival{name: name, argv: []string{b.python, script, strconv.Itoa(fewer.tokens), strconv.Itoa(fewer.passes), client, answers}, task: fewer, every: 2}
+			argv := []string{b.python, script, strconv.Itoa(fewer.tokens), strconv.Itoa(fewer.passes), client, answers}
+			return rival{name: name, argv: argv, task: fewer, every: 2}
 		}
 		const template, once = "AWS's template in Python", "the same with one client for all steps"
 		wire = append(wire, python(template, "each", "wire"), python(once, "once", "wire"))
@@ -126,18 +130,31 @@ func rotationsOf(t task) int { return t.tokens / stepsOf * (t.passes + 1) }
 // versionOf is the id of the version that the i-th tenant's rotation is about.
 func versionOf(i int) string { return fmt.Sprintf("%032d", i) }
 
-// beginRotations stages a pair for every tenant and makes the empty AWSPENDING version, as RotateSecret does.
+// beginRotations stages client credentials for every tenant and makes the empty AWSPENDING version, as RotateSecret does. The item of every
+// tenant says that a token was published for its configuration, without which nothing is laid over AWSCURRENT.
 func (s *stage) beginRotations(ctx context.Context) error {
 	s.aws.AllowRotation(rotatorARN)
+	states, err := dynamostate.New(dynamostate.Config{Client: awstest.DirectStates{World: s.aws}, Table: awstest.StateTable})
+	if err != nil {
+		return err
+	}
 	for i := range s.tenants {
 		name := secretPrefix + connectionID(s.provider.Name(), i)
-		id, secret := fmt.Sprintf("new-client-%05d", i), fmt.Sprintf("new-secret-%05d", i)
-		s.provider.Add(oauthtest.Client{ID: id, Secret: oauth.NewSecret(secret)})
-		pair, err := json.Marshal(map[string]string{"client_id": id, "client_secret": secret})
+		secret, _ := s.aws.Secret(name)
+		configuration, err := connection.Configuration(secret.Version(store.StageCurrent).Value)
 		if err != nil {
 			return err
 		}
-		if _, err := s.aws.StageSecret(name, refresh.StageCandidate, string(pair)); err != nil {
+		if _, err := states.Update(ctx, lifecycle.State{ID: connectionID(s.provider.Name(), i), Configuration: configuration}); err != nil {
+			return err
+		}
+		client := oauthtest.Client{ID: fmt.Sprintf("new-client-%05d", i), Secret: oauth.NewSecret(fmt.Sprintf("new-secret-%05d", i))}
+		s.provider.Add(client)
+		pair, err := json.Marshal(map[string]string{"client_id": client.ID, "client_secret": client.Secret.Reveal()})
+		if err != nil {
+			return err
+		}
+		if _, err := s.aws.StageSecret(name, store.StageCandidate, string(pair)); err != nil {
 			return err
 		}
 		if _, err := s.aws.SecretsManager().RotateSecret(ctx, &secretsmanager.RotateSecretInput{
@@ -155,7 +172,7 @@ func (s *stage) checkRotations(n int, published bool) error {
 	live := 0
 	for i := range s.tenants {
 		secret, _ := s.aws.Secret(secretPrefix + connectionID(s.provider.Name(), i))
-		if secret.Stages[refresh.StageCurrent] == versionOf(i) && secret.Stages[refresh.StagePending] == "" && (i < n || n == s.tenants) {
+		if secret.Stages[store.StageCurrent] == versionOf(i) && secret.Stages[store.StagePending] == "" && (i < n || n == s.tenants) {
 			live++
 		}
 	}
@@ -169,50 +186,38 @@ func (s *stage) checkRotations(n int, published bool) error {
 	return errors.Join(faults...)
 }
 
-// rotator is what functions/rotator wires.
+// rotator is what functions/rotator builds.
 type rotator struct {
 	*refresher
 
-	config rotate.Config
+	rotates *rotate.Rotator
 }
 
 // step does what the function does with the event of one step.
 func (r *rotator) step(ctx context.Context, event []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, lambdaTimeout)
 	defer cancel()
-	run := r.reporter.Run("bench")
+	run := r.reporter.Run(requestID)
 	ev, err := rotate.ParseEvent(event)
 	if err != nil {
 		return err
 	}
-	seam, config := r.refresher.config, r.config
-	seam.Observe, config.Observe = run.Observe, run.ObserveRotation
-	if config.Publisher, err = refresh.New(seam); err != nil {
-		return err
-	}
-	one, err := rotate.New(config)
-	if err != nil {
-		return err
-	}
-	err = one.Handle(ctx, ev)
+	err = r.rotates.Handle(ctx, ev, rotate.Invocation{RequestID: requestID, FunctionARN: rotatorARN, Observe: run.ObserveRotation})
 	run.RotationDone(ev.Step, err)
 	return err
 }
 
-// newRotator wires one.
-func newRotator(w wiring, versions smsecret.VersionsAPI) (*rotator, error) {
-	seam, err := newRefresher(w)
+func newRotator(w wiring) (*rotator, error) {
+	r, err := newRefresher(w)
 	if err != nil {
 		return nil, err
 	}
-	store, err := smsecret.NewVersions(smsecret.VersionsConfig{Client: versions})
-	if err != nil {
-		return nil, err
-	}
-	return &rotator{refresher: seam, config: rotate.Config{
-		Secrets: store, Exchanger: seam.config.Exchanger, Catalogue: seam.config.Catalogue, SecretPrefix: secretPrefix, Region: region,
-		FunctionARN: rotatorARN, AllowLoopback: true,
-	}}, nil
+	rotates, err := rotate.New(rotate.Config{
+		Secrets: r.stores.Versions, Leases: r.stores.States, States: r.stores.States,
+		Publisher: publish.New(r.stores.Parameters, publish.NewPacer(r.config.MaxWritesPerSecond, nil)),
+		Requester: r.config.Requester, Catalogue: r.config.Catalogue, SecretPrefix: secretPrefix, Region: region, AllowLoopback: true,
+	})
+	return &rotator{refresher: r, rotates: rotates}, err
 }
 
 // tenants rotates the pairs of n of them, from a first one on.
@@ -239,9 +244,7 @@ func rotatorPasses(ctx context.Context, t task) (samples, error) {
 		return nil, err
 	}
 	defer func() { _ = logs.Close() }()
-	secrets := secretsmanager.NewFromConfig(config)
-	asOnLambda()
-	r, err := newRotator(wiring{secrets: secrets, parameters: ssm.NewFromConfig(config), logs: logs, change: unpaced}, secrets)
+	r, err := newRotator(wiring{aws: config, logs: logs, change: unpaced})
 	if err != nil {
 		return nil, err
 	}
@@ -273,9 +276,7 @@ func rotatorTapePasses(ctx context.Context, t task) (samples, error) {
 		return nil, err
 	}
 	defer func() { _ = logs.Close() }()
-	secrets := secretsmanager.NewFromConfig(config)
-	asOnLambda()
-	r, err := newRotator(wiring{secrets: secrets, parameters: ssm.NewFromConfig(config), network: endpoints, logs: logs, change: unpaced}, secrets)
+	r, err := newRotator(wiring{aws: config, network: endpoints, logs: logs, change: unpaced})
 	if err != nil {
 		return nil, err
 	}

@@ -18,8 +18,8 @@ var packScript []byte
 // The limits of what is deployed, in MB of 1,000,000 bytes.
 const (
 	megabyte  = 1e6
-	maxBinary = 13
-	maxZip    = 4.5
+	maxBinary = 16
+	maxZip    = 6
 )
 
 // measureSize builds what is deployed (make build) for both architectures that Lambda has, and packs it as `sam deploy` does: one file,
@@ -43,14 +43,15 @@ func measureSize(ctx context.Context, b *bench) ([]row, error) {
 		if err != nil {
 			return rows, err
 		}
+		under := func(v float64) *floor { return &floor{v, "SDK clients alone"} }
 		name := map[string]string{"arm64": "arm64", "amd64": "x86_64"}[arch]
 		rows = append(rows,
-			row{Measure: "binary, " + name, Value: ours.binary, Unit: "MB", Floor: &floor{least.binary, "SDK clients alone"}, Limit: &limit{Most: maxBinary}},
-			row{Measure: "  beside it: a plain sam build", Value: plain.binary, Unit: "MB", Floor: &floor{least.binary, "SDK clients alone"}},
-			row{Measure: "zip, " + name, Value: ours.zip, Unit: "MB", Floor: &floor{least.zip, "SDK clients alone"}, Limit: &limit{Most: maxZip}},
-			row{Measure: "  beside it: a plain sam build", Value: plain.zip, Unit: "MB", Floor: &floor{least.zip, "SDK clients alone"}},
-			row{Measure: "binary of the healthcheck, " + name, Value: health.binary, Unit: "MB", Floor: &floor{least.binary, "SDK clients alone"}, Limit: &limit{Most: maxBinary}},
-			row{Measure: "zip of the healthcheck, " + name, Value: health.zip, Unit: "MB", Floor: &floor{least.zip, "SDK clients alone"}, Limit: &limit{Most: maxZip}})
+			row{Measure: "binary, " + name, Value: ours.binary, Unit: "MB", Floor: under(least.binary), Limit: &limit{Most: maxBinary}},
+			row{Measure: "  beside it: a plain sam build", Value: plain.binary, Unit: "MB", Floor: under(least.binary)},
+			row{Measure: "zip, " + name, Value: ours.zip, Unit: "MB", Floor: under(least.zip), Limit: &limit{Most: maxZip}},
+			row{Measure: "  beside it: a plain sam build", Value: plain.zip, Unit: "MB", Floor: under(least.zip)},
+			row{Measure: "binary of the healthcheck, " + name, Value: health.binary, Unit: "MB", Floor: under(least.binary), Limit: &limit{Most: maxBinary}},
+			row{Measure: "zip of the healthcheck, " + name, Value: health.zip, Unit: "MB", Floor: under(least.zip), Limit: &limit{Most: maxZip}})
 	}
 	return rows, nil
 }

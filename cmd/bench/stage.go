@@ -7,7 +7,7 @@ import (
 	"net/http"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
-	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
@@ -47,7 +47,9 @@ func addTenants(aws *awstest.World, provider *oauthtest.Provider, prefix string,
 
 // addTenant is addTenants for one tenant, by its number.
 func addTenant(aws *awstest.World, provider *oauthtest.Provider, prefix string, i int, tokenEndpoint string) error {
-	client := oauthtest.Client{ID: fmt.Sprintf("client-%05d", i), Secret: oauth.NewSecret(fmt.Sprintf("secret-%05d", i)), AccountID: fmt.Sprintf("store-%05d", i)}
+	client := oauthtest.Client{
+		ID: fmt.Sprintf("client-%05d", i), Secret: oauth.NewSecret(fmt.Sprintf("secret-%05d", i)), AccountID: fmt.Sprintf("store-%05d", i),
+	}
 	provider.Add(client)
 	document := map[string]string{"provider": provider.Name(), "client_id": client.ID, "client_secret": client.Secret.Reveal()}
 	if tokenEndpoint != "" {
@@ -100,7 +102,7 @@ func (s *stage) tokenWrites() int {
 }
 
 func tokenName(connection string) string {
-	return parameterPrefix + "/" + connection + "/" + string(refresh.KindToken)
+	return parameterPrefix + "/" + connection + "/" + string(store.KindToken)
 }
 
 // served stage: the account and the provider on loopback ports.
@@ -136,7 +138,8 @@ func openOnLoopback(tenants int) (*openStage, error) {
 
 // environment of a program that works on the stage.
 func (s *openStage) environment() []string {
-	return append(functionEnvironment(), "AWS_ENDPOINT_URL_SSM="+s.awsURL, "AWS_ENDPOINT_URL_SECRETS_MANAGER="+s.awsURL)
+	return append(functionEnvironment(),
+		"AWS_ENDPOINT_URL_SSM="+s.awsURL, "AWS_ENDPOINT_URL_SECRETS_MANAGER="+s.awsURL, "AWS_ENDPOINT_URL_DYNAMODB="+s.awsURL)
 }
 
 // network is the provider in process, under its own hosts.

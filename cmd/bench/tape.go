@@ -114,25 +114,34 @@ func (a recorded) response(r *http.Request) *http.Response {
 
 const targetHeader = "X-Amz-Target"
 
-// keyOf is what an answer depends on. A PutParameter is known by its name, since what it writes holds the time.
+// keyOf is what an answer depends on. A PutParameter is known by its name, and an UpdateItem by its key and by what it sets, since both hold
+// the time.
 func keyOf(r *http.Request, body []byte) string {
 	target := r.Header.Get(targetHeader)
 	switch target {
 	case "":
 		return r.URL.String() + "|" + r.Header.Get("Authorization") + "|" + string(body)
 	case "AmazonSSM.PutParameter":
-		return target + "|" + nameIn(body)
+		return target + "|" + textIn(body, "Name")
+	case "DynamoDB_20120810.UpdateItem":
+		return target + "|" + textIn(itemKey(body), "S") + "|" + textIn(body, "UpdateExpression")
 	default:
 		return target + "|" + string(body)
 	}
 }
 
-// nameIn finds the Name of a request's JSON body. Inside of another value it would have its quotes escaped.
-func nameIn(body []byte) string {
-	_, rest, found := bytes.Cut(body, []byte(`"Name":"`))
+// textIn finds a string field of a request's JSON body. Inside of another value the field's name would have its quotes escaped.
+func textIn(body []byte, field string) string {
+	_, rest, found := bytes.Cut(body, []byte(`"`+field+`":"`))
 	if !found {
 		return ""
 	}
-	name, _, _ := bytes.Cut(rest, []byte(`"`))
-	return string(name)
+	text, _, _ := bytes.Cut(rest, []byte(`"`))
+	return string(text)
+}
+
+// itemKey is the rest of an UpdateItem's body from its Key on.
+func itemKey(body []byte) []byte {
+	_, rest, _ := bytes.Cut(body, []byte(`"Key":{`))
+	return rest
 }

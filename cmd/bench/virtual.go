@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// rowKey is the attribute under which the tests in virtual time tell their rows.
+// rowKey is the attribute under which the tests in virtual time report their rows.
 const rowKey = "row"
 
 // measureVirtual runs the tests TestVirtual… of this package. They measure in the virtual time of testing/synctest, which exists in tests
@@ -33,27 +33,28 @@ func measureVirtual(ctx context.Context, b *bench) ([]row, error) {
 	return rows, err
 }
 
-// virtualMeasures are the measurements that the tests have to tell, beside which others may stand.
+// virtualMeasures are the measurements that the tests have to report, beside which others may stand.
 func virtualMeasures() []string {
 	return []string{
 		"300 tokens at 10 writes a second", "300 tokens, others use 30% of the writes", "1,000 tokens at 200 ms each",
-		"idle sweep of 10000 connections", "health of 10000 connections", "health with the longest names and words", "health while one of ten endpoints hangs",
+		"idle sweep of 10000 connections", "health of 10000 connections", "health with the longest names and words",
+		"health while one of ten endpoints hangs",
 		"one of ten providers hangs: the others, against nine",
 	}
 }
 
-// missing is a row with a fault for each measurement that no test told with a limit.
+// missing is a row with a fault for each measurement that no test reported with a limit.
 func missing(rows []row) []row {
 	var list []row
 	for _, name := range virtualMeasures() {
 		if !slices.ContainsFunc(rows, func(r row) bool { return r.Measure == name && r.Limit != nil }) {
-			list = append(list, row{Measure: name, Fault: "no test told it with a limit"})
+			list = append(list, row{Measure: name, Fault: "no test reported it with a limit"})
 		}
 	}
 	return list
 }
 
-// testEvent is what go test -json tells (go doc test2json).
+// testEvent is what go test -json reports (go doc test2json).
 type testEvent struct {
 	Action string
 	Test   string
@@ -70,7 +71,7 @@ type virtualTest struct {
 	output strings.Builder
 }
 
-// readVirtual reads what go test -json wrote. A test that told no row, or that failed although all of its rows are within their limits,
+// readVirtual reads what go test -json wrote. A test that reported no row, or that failed although all of its rows are within their limits,
 // becomes a row that says so.
 func readVirtual(events io.Reader) ([]row, error) {
 	var order []*virtualTest
@@ -80,7 +81,7 @@ func readVirtual(events io.Reader) ([]row, error) {
 		if err := dec.Decode(&ev); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
-			return nil, fmt.Errorf("read what go test tells: %w", err)
+			return nil, fmt.Errorf("read what go test reports: %w", err)
 		}
 		name, _, _ := strings.Cut(ev.Test, "/")
 		if name == "" {
@@ -97,7 +98,7 @@ func readVirtual(events io.Reader) ([]row, error) {
 	}
 	var rows []row
 	for _, t := range order {
-		rows = append(rows, t.told()...)
+		rows = append(rows, t.result()...)
 	}
 	return rows, nil
 }
@@ -121,15 +122,15 @@ func (t *virtualTest) take(ev testEvent) error {
 	return nil
 }
 
-// told are the rows of one test.
-func (t *virtualTest) told() []row {
+// result are the rows of one test.
+func (t *virtualTest) result() []row {
 	over := len(t.rows) == 0
 	for _, r := range t.rows {
 		over = over || t.failed && r.verdict() == verdictOver
 	}
 	switch {
 	case len(t.rows) == 0:
-		return []row{{Measure: t.name, Fault: "it told no row\n" + t.output.String()}}
+		return []row{{Measure: t.name, Fault: "it reported no row\n" + t.output.String()}}
 	case t.failed && !over:
 		return append(t.rows, row{Measure: t.name, Fault: "the test failed\n" + t.output.String()})
 	}

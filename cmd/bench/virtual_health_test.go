@@ -11,12 +11,12 @@ import (
 	"time"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/environment"
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/internal/probe"
 	"github.com/chaveiro/chaveiro/internal/provider"
-	"github.com/chaveiro/chaveiro/internal/refresh"
-	"github.com/chaveiro/chaveiro/internal/renew"
-	"github.com/chaveiro/chaveiro/internal/smsecret"
-	"github.com/chaveiro/chaveiro/internal/ssmstore"
+	"github.com/chaveiro/chaveiro/internal/store"
+	"github.com/chaveiro/chaveiro/internal/wire"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
@@ -27,20 +27,21 @@ const maxAnswer = 262_144
 // checkerOn is what functions/healthcheck wires, on an account and providers in process.
 func checkerOn(t *testing.T, account *awstest.World, net http.RoundTripper) *probe.Checker {
 	t.Helper()
-	secrets, err1 := smsecret.New(smsecret.Config{Client: account.SecretsManager(), Prefix: secretPrefix})
-	parameters, err2 := ssmstore.New(ssmstore.Config{Client: account.SSM(), Prefix: parameterPrefix, KMSKeyID: "alias/aws/ssm"})
-	catalogue, err3 := provider.Load()
-	client, err4 := oauth.New(oauth.Config{AllowLoopback: true, Transport: net})
-	must(t, errors.Join(err1, err2, err3, err4))
+	stores, err1 := wire.NewStores(account.Config(), environment.Config{
+		SecretPrefix: secretPrefix, ParameterPrefix: parameterPrefix, StateTable: awstest.StateTable, Region: region, MaxConcurrency: workers,
+	})
+	catalogue, err2 := provider.Load()
+	client, err3 := oauth.New(oauth.Config{AllowLoopback: true, Transport: net})
+	must(t, errors.Join(err1, err2, err3))
 	checker, err := probe.New(probe.Config{
-		Secrets: secrets.Reader(), Parameters: parameters.Reader(), Asker: client, Catalogue: catalogue,
+		Secrets: stores.Secrets, States: stores.States, Prober: client, Catalogue: catalogue,
 		SecretPrefix: secretPrefix, Region: region, AllowLoopback: true,
 	})
 	must(t, err)
 	return checker
 }
 
-// publication is what is published for a connection: a token that ends so long from now, and a failure with these words if there are any.
+// publication is what the state table holds of a connection: a token that ends so long from now, and a failure with these words if there are any.
 type publication struct {
 	provider, host string
 	left           time.Duration // until the token's end; it lives 48 h and is due 24 h before
@@ -51,28 +52,26 @@ type publication struct {
 func (p publication) write(t *testing.T, aws *awstest.World, id string) {
 	t.Helper()
 	secret, _ := aws.Secret(secretPrefix + id)
-	current, now := secret.Stages[refresh.StageCurrent], time.Now().UTC().Truncate(time.Second)
+	current, now := secret.Stages[store.StageCurrent], time.Now().UTC().Truncate(time.Second)
+	state := lifecycle.State{ID: id, Current: current, ChangedAt: secret.Changed, Configuration: "0123456789abcdef"}
 	if !p.noToken {
 		end := now.Add(p.left)
-		record := renew.Record{
-			V: 1, Provider: p.provider, Endpoint: p.host, IssuedAt: end.Add(-48 * time.Hour), ExpiresAt: end, RenewAt: end.Add(-24 * time.Hour), Scope: "read write",
-			TokenID: "0123456789abcdef", Shape: "01234567", Credential: current, Stage: refresh.StageCurrent, Current: current, Since: now.Add(-100 * 24 * time.Hour), Seq: 1,
+		state.Token = &lifecycle.Token{
+			Provider: p.provider, Endpoint: p.host, IssuedAt: end.Add(-48 * time.Hour), ExpiresAt: end, RenewAt: end.Add(-24 * time.Hour), Scope: "read write",
+			TokenID: "0123456789abcdef", Shape: "01234567", Credential: current, Stage: store.StageCurrent, Since: now.Add(-100 * 24 * time.Hour), Version: 1,
 		}
-		_, err := aws.WriteParameter(tokenName(id), awstest.ParameterWrite{Value: "token of " + id, Description: record.Encode(), Tier: "Intelligent-Tiering"})
-		must(t, err)
 	}
 	if p.words != "" {
-		failure := renew.Failure{
-			V: 1, Class: string(oauth.Credentials), Code: oauth.CodeInvalidClient, Provider: p.provider, Endpoint: p.host, HTTPStatus: 401, Attempts: 3,
-			FirstAt: now.Add(-time.Hour), LastAt: now.Add(-30 * time.Minute), NextAt: now.Add(30 * time.Minute), Current: current,
+		state.Failure = &lifecycle.Failure{
+			Class: lifecycle.Credentials, Code: oauth.CodeInvalidClient, Provider: p.provider, Endpoint: p.host, HTTPStatus: 401, Attempts: 3,
+			FirstAt: now.Add(-time.Hour), LastAt: now.Add(-30 * time.Minute), NextAt: now.Add(30 * time.Minute), Current: current, Message: p.words,
 		}
-		_, err := aws.WriteParameter(parameterPrefix+"/"+id+"/"+string(refresh.KindFailure), awstest.ParameterWrite{Type: "String", Value: p.words, Description: failure.Encode()})
-		must(t, err)
 	}
+	_, err := statesOf(t, aws).Update(t.Context(), state)
+	must(t, err)
 }
 
-// mixed is an installation in which of forty connections 35 are well. There are as many failures as connections without a token, so that the
-// parameters are as many as the connections.
+// mixed is an installation in which of forty connections 35 are well.
 func (s *stage) mixed(t *testing.T) (want probe.Counts) {
 	t.Helper()
 	for i, id := range s.connections() {
@@ -113,7 +112,7 @@ func TestVirtualHealth(t *testing.T) {
 	if testing.Short() {
 		connections = 1000 // the limit goes with the number
 	}
-	var calls, decrypted, read, size, asked, minted int
+	var calls, pages, decrypted, read, size, requests, issued int
 	var took time.Duration
 	synctest.Test(t, func(t *testing.T) {
 		s := mustStage(t, oauthtest.Hotmart(oauthtest.Options{}), connections)
@@ -121,7 +120,7 @@ func TestVirtualHealth(t *testing.T) {
 		s.slow(awsLatency)
 		s.aws.ResetCalls()
 		began := time.Now()
-		report, err := checkerOn(t, s.aws, network(s.provider)).Run(t.Context(), probe.Call{})
+		report, err := checkerOn(t, s.aws, network(s.provider)).Run(t.Context(), probe.Call{}, probe.Invocation{})
 		must(t, err)
 		took = time.Since(began)
 		if report.Status != probe.Unhealthy || report.Connections != want || len(report.Attention) != 20 {
@@ -135,18 +134,17 @@ func TestVirtualHealth(t *testing.T) {
 				t.Errorf("%+v", a)
 			}
 		}
-		calls, decrypted = s.calls(), s.aws.Decrypted()
+		calls, pages, decrypted = s.calls(), s.readPages(), s.aws.Decrypted()
 		read = s.aws.Count(awstest.GetSecretValue).Calls + s.aws.Count(awstest.BatchGetSecretValue).Calls
-		asked, minted = s.provider.Total().TokenCalls, s.provider.Total().Minted
+		requests, issued = s.provider.Total().TokenCalls, s.provider.Total().Minted
 		size = len(asJSON(t, report))
 	})
-	if asked != 1 || minted != 0 {
-		t.Errorf("the provider was asked %d times and minted %d tokens", asked, minted)
+	if requests != 1 || issued != 0 {
+		t.Errorf("the provider got %d requests and issued %d tokens", requests, issued)
 	}
-	pages := connections/100 + connections/50
-	under := &floor{float64(pages), "pages of the two listings"}
+	under := &floor{float64(pages), "pages of secrets and state"}
 	tell(t,
-		row{Measure: fmt.Sprintf("health of %d connections", connections), Value: float64(calls), Unit: "calls", Floor: under, Limit: &limit{Most: float64(pages + 2)}},
+		row{Measure: fmt.Sprintf("health of %d connections", connections), Value: float64(calls), Unit: "calls", Floor: under, Limit: &limit{Most: float64(pages)}},
 		row{Measure: "  values decrypted", Value: float64(decrypted), Limit: &limit{Most: 0}},
 		row{Measure: "  calls that read secrets", Value: float64(read), Limit: &limit{Most: 0}},
 		row{Measure: "  its answer", Value: float64(size), Unit: "bytes", Limit: &limit{Most: maxAnswer}},
@@ -176,7 +174,7 @@ func TestVirtualLongestHealth(t *testing.T) {
 			publication{provider: "generic", host: host + ":65535", left: -time.Hour, words: strings.Repeat("<", 4096)}.write(t, account, id)
 		}
 		var err error
-		report, err = checkerOn(t, account, net).Run(t.Context(), probe.Call{})
+		report, err = checkerOn(t, account, net).Run(t.Context(), probe.Call{}, probe.Invocation{})
 		must(t, err)
 		if decrypted, read := account.Decrypted(), account.Count(awstest.GetSecretValue).Calls; decrypted != endpoints || read != endpoints {
 			t.Errorf("%d values decrypted, %d secrets read, want one for each endpoint that is asked", decrypted, read)
@@ -185,11 +183,13 @@ func TestVirtualLongestHealth(t *testing.T) {
 	if len(report.Attention) != 20 || len(report.Endpoints) != endpoints {
 		t.Fatalf("%d connections and %d endpoints are named", len(report.Attention), len(report.Endpoints))
 	}
-	if a, e := report.Attention[19], report.Endpoints[endpoints-1]; len(a.Connection) != 4*63+3 || len(a.Reason) < 1000 || len(e.Host) != 253+6 || e.HTTPStatus != http.StatusServiceUnavailable || e.Code == "" {
+	a, e := report.Attention[19], report.Endpoints[endpoints-1]
+	if len(a.Connection) != 4*63+3 || len(a.Reason) < 1000 || len(e.Host) != 253+6 || e.HTTPStatus != http.StatusServiceUnavailable || e.Code == "" {
 		t.Errorf("%d characters of a name, %d bytes of a reason, endpoint %+v", len(a.Connection), len(a.Reason), e)
 	}
 	plain := asJSON(t, report)
-	byHTTP := asJSON(t, map[string]any{"statusCode": 503, "headers": map[string]string{"content-type": "application/json", "cache-control": "no-store"}, "body": string(plain)})
+	headers := map[string]string{"content-type": "application/json", "cache-control": "no-store"}
+	byHTTP := asJSON(t, map[string]any{"statusCode": 503, "headers": headers, "body": string(plain)})
 	tell(t,
 		row{Measure: "health with the longest names and words", Value: float64(len(plain)), Unit: "bytes", Limit: &limit{Most: maxAnswer}},
 		row{Measure: "  as the answer to an HTTP request", Value: float64(len(byHTTP)), Unit: "bytes", Limit: &limit{Most: maxAnswer}},
@@ -214,7 +214,7 @@ func TestVirtualHealthHang(t *testing.T) {
 			publication{provider: "generic", host: host, left: 40 * time.Hour}.write(t, account, connectionID(prefix, 0))
 		}
 		began := time.Now()
-		report, err := checkerOn(t, account, net).Run(t.Context(), probe.Call{})
+		report, err := checkerOn(t, account, net).Run(t.Context(), probe.Call{}, probe.Invocation{})
 		must(t, err)
 		took = time.Since(began)
 		if report.Connections != (probe.Counts{Total: endpoints, Fresh: endpoints}) || len(report.Endpoints) != endpoints {

@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/dynamostate"
 	"github.com/chaveiro/chaveiro/internal/probe"
 	"github.com/chaveiro/chaveiro/internal/provider"
+	"github.com/chaveiro/chaveiro/internal/publish"
 	"github.com/chaveiro/chaveiro/internal/refresh"
 	"github.com/chaveiro/chaveiro/internal/report"
 	"github.com/chaveiro/chaveiro/internal/rotate"
@@ -35,6 +37,7 @@ type world struct {
 	reporter   *report.Reporter
 	secrets    *smsecret.Store
 	parameters *ssmstore.Store
+	states     *dynamostate.Store
 	catalogue  provider.Catalogue
 	client     *oauth.Client
 	runs       int
@@ -50,6 +53,8 @@ func newWorld(t *testing.T) *world {
 	w.secrets, err = smsecret.New(smsecret.Config{Client: w.AWS.SecretsManager(), Prefix: scenario.SecretPrefix})
 	must(t, err)
 	w.parameters, err = ssmstore.New(ssmstore.Config{Client: w.AWS.SSM(), Prefix: scenario.ParameterPrefix, KMSKeyID: "alias/aws/ssm"})
+	must(t, err)
+	w.states, err = dynamostate.New(dynamostate.Config{Client: w.AWS.DynamoDB(), Table: awstest.StateTable})
 	must(t, err)
 	w.catalogue, err = provider.Load()
 	must(t, err)
@@ -91,11 +96,11 @@ func (w *world) run() *report.Run {
 	return w.reporter.Run(fmt.Sprintf("request-%d", w.runs))
 }
 
-func (w *world) refresher(observe func(refresh.Event)) *refresh.Refresher {
+func (w *world) refresher() *refresh.Refresher {
 	w.t.Helper()
 	r, err := refresh.New(refresh.Config{
-		Secrets: w.secrets, Parameters: w.parameters, Exchanger: w.client, Catalogue: w.catalogue,
-		SecretPrefix: scenario.SecretPrefix, Region: awstest.Region, Observe: observe,
+		Leases: w.states, States: w.states, Secrets: w.secrets, Parameters: w.parameters, Requester: w.client, Catalogue: w.catalogue,
+		SecretPrefix: scenario.SecretPrefix, Region: awstest.Region,
 	})
 	must(w.t, err)
 	return r
@@ -107,7 +112,7 @@ func (w *world) sweep() {
 	ctx, cancel := context.WithTimeout(w.t.Context(), 270*time.Second)
 	defer cancel()
 	run := w.run()
-	result, err := w.refresher(run.Observe).Run(ctx, refresh.Call{})
+	result, err := w.refresher().Run(ctx, refresh.Call{}, refresh.Invocation{RequestID: fmt.Sprintf("request-%d", w.runs), Observe: run.Observe})
 	run.Done(result, err)
 	must(w.t, err)
 }
@@ -119,11 +124,10 @@ func (w *world) health() probe.Report {
 	defer cancel()
 	run := w.run()
 	checker, err := probe.New(probe.Config{
-		Secrets: w.secrets.Reader(), Parameters: w.parameters.Reader(), Asker: w.client, Catalogue: w.catalogue,
-		SecretPrefix: scenario.SecretPrefix, Region: awstest.Region, Observe: run.ObserveProbe,
+		Secrets: w.secrets, States: w.states, Prober: w.client, Catalogue: w.catalogue, SecretPrefix: scenario.SecretPrefix, Region: awstest.Region,
 	})
 	must(w.t, err)
-	found, err := checker.Run(ctx, probe.Call{})
+	found, err := checker.Run(ctx, probe.Call{}, probe.Invocation{Observe: run.ObserveProbe})
 	run.HealthDone(found, err)
 	must(w.t, err)
 	return found
@@ -144,13 +148,15 @@ func (w *world) rotate(connection, clientID, clientSecret string) bool {
 			return err
 		}
 		r, err := rotate.New(rotate.Config{
-			Secrets: versions, Publisher: w.refresher(run.Observe), Exchanger: w.client, Catalogue: w.catalogue,
-			SecretPrefix: scenario.SecretPrefix, Region: awstest.Region, FunctionARN: rotatorARN, Observe: run.ObserveRotation,
+			Secrets: versions, Leases: w.states, States: w.states, Publisher: publish.New(w.parameters, publish.NewPacer(3, nil)),
+			Requester: w.client, Catalogue: w.catalogue, SecretPrefix: scenario.SecretPrefix, Region: awstest.Region,
 		})
 		if err != nil {
 			return err
 		}
-		err = r.Handle(ctx, ev)
+		err = r.Handle(ctx, ev, rotate.Invocation{
+			RequestID: fmt.Sprintf("request-%d", w.runs), FunctionARN: rotatorARN, Observe: run.ObserveRotation,
+		})
 		run.RotationDone(ev.Step, err)
 		return err
 	}}

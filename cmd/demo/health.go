@@ -97,7 +97,7 @@ func (d *demo) expiredToken(ctx context.Context, seen *health) error {
 		needs(r, typo, probe.Expired, -time.Hour))
 	d.expect("the reason begins with its end; the rest is what the refresher wrote down for a person", len(r.Attention) == 1 &&
 		strings.HasPrefix(r.Attention[0].Reason, "expired 20") && strings.HasSuffix(r.Attention[0].Reason, ". "+d.world.state(typo).Failure.Message) &&
-		strings.Contains(r.Attention[0].Reason, "refuses this pair"))
+		strings.Contains(r.Attention[0].Reason, "rejects these client credentials"))
 	d.say("\n  Another day later nobody has mended it.")
 	if err := d.world.letTimePass(24*time.Hour, typo); err != nil {
 		return err

@@ -146,6 +146,27 @@ func (w *world) letTimePass(d time.Duration, connections ...string) error {
 	return nil
 }
 
+// endLease moves the end of a connection's lease into the past, as if the deadline of the invocation that holds it had passed.
+func (w *world) endLease(connection string, now time.Time) error {
+	item, ok := w.aws.Item(connection)
+	if !ok || item["lease"] == nil {
+		return fmt.Errorf("%s has no lease", connection)
+	}
+	var lease struct {
+		M map[string]map[string]string
+	}
+	if err := json.Unmarshal(item["lease"], &lease); err != nil {
+		return fmt.Errorf("read the lease of %s: %w", connection, err)
+	}
+	lease.M["until"] = map[string]string{"N": strconv.FormatInt(now.Add(-time.Second).Unix(), 10)}
+	changed, err := json.Marshal(lease)
+	if err != nil {
+		return err
+	}
+	item["lease"] = changed
+	return w.aws.PutItem(connection, item)
+}
+
 // states is the state table, without the network in between.
 func (w *world) states() (*dynamostate.Store, error) {
 	return dynamostate.New(dynamostate.Config{Client: awstest.DirectStates{World: w.aws}, Table: awstest.StateTable})

@@ -26,15 +26,22 @@ func newFunction(t *testing.T, world *awstest.World, out *bytes.Buffer) *functio
 			t.Error(err)
 		}
 	})
+	return newFunctionAt(t, server.URL, out)
+}
+
+// newFunctionAt is newFunction over the stores at an address, with further variables.
+func newFunctionAt(t *testing.T, url string, out *bytes.Buffer, more ...string) *function {
+	t.Helper()
 	none := filepath.Join(t.TempDir(), "none") // no configuration of this machine counts
 	for name, value := range map[string]string{
 		"AWS_CONFIG_FILE": none, "AWS_SHARED_CREDENTIALS_FILE": none, "AWS_PROFILE": "", "AWS_EC2_METADATA_DISABLED": "true",
 		"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-key",
-		"AWS_ENDPOINT_URL_SSM": server.URL, "AWS_ENDPOINT_URL_SECRETS_MANAGER": server.URL, "AWS_ENDPOINT_URL_DYNAMODB": server.URL,
+		"AWS_ENDPOINT_URL_SSM": url, "AWS_ENDPOINT_URL_SECRETS_MANAGER": url, "AWS_ENDPOINT_URL_DYNAMODB": url,
 	} {
 		t.Setenv(name, value)
 	}
-	variables := environ("SECRET_PREFIX", "oauth/", "PARAMETER_PREFIX", "/oauth", "STATE_TABLE", awstest.StateTable)
+	given := []string{"SECRET_PREFIX", "oauth/", "PARAMETER_PREFIX", "/oauth", "STATE_TABLE", awstest.StateTable}
+	variables := environ(append(given, more...)...)
 	refresher, env, err := wire.Refresher(t.Context(), variables)
 	if err != nil {
 		t.Fatal(err)

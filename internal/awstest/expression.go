@@ -19,9 +19,28 @@ type parser struct {
 	bad    *apiError
 }
 
-var tokenPattern = regexp.MustCompile(`<=|>=|<>|[()=<>,+.\-]|[^\s()=<>,+.\-]+`)
-
-func tokenize(text string) []string { return tokenPattern.FindAllString(text, -1) }
+// tokenize splits an expression into words, placeholders and signs.
+func tokenize(text string) []string {
+	const signs, space = "()=<>,+-.", " \t\r\n"
+	var tokens []string
+	for {
+		text = strings.TrimLeft(text, space)
+		if text == "" {
+			return tokens
+		}
+		n := strings.IndexAny(text, signs+space)
+		switch {
+		case n < 0:
+			n = len(text)
+		case n == 0 && len(text) > 1 && slices.Contains([]string{"<=", ">=", "<>"}, text[:2]):
+			n = 2
+		case n == 0:
+			n = 1
+		}
+		tokens = append(tokens, text[:n])
+		text = text[n:]
+	}
+}
 
 // fail keeps the first fault.
 func (p *parser) fail(why string) {

@@ -175,7 +175,7 @@ func (in *scanInput) segment() (hashes, *apiError) {
 		return all, refuse("ValidationException", "The Segment parameter is zero-based and must be less than parameter TotalSegments")
 	default:
 		size := math.MaxUint64 / uint64(*in.TotalSegments)
-		all.first = size * uint64(*in.Segment) //nolint:gosec // between 0 and TotalSegments
+		all.first = size * uint64(*in.Segment)
 		if *in.Segment < *in.TotalSegments-1 {
 			all.last = all.first + size - 1
 		}

@@ -101,7 +101,7 @@ func laterMethods() []string { return []string{"private_key_jwt", "tls_client_au
 // authMethod reads token_endpoint_auth_method.
 func (p *parser) authMethod() {
 	name := p.plainText(fieldAuthMethod)
-	p.conn.AuthMethod = oauth.AuthMethod(name)
+	p.conn.AuthMethod = provider.AuthMethod(name)
 	if name == "" {
 		p.conn.AuthMethod = p.conn.Provider.DefaultAuthMethod()
 	}

@@ -6,9 +6,7 @@
 package connection
 
 import (
-	"maps"
-	"net/http"
-	"net/url"
+	"strings"
 	"time"
 
 	"github.com/chaveiro/chaveiro/internal/provider"
@@ -25,7 +23,7 @@ type Connection struct {
 
 	TokenEndpoint string // absolute https URL
 	Host          string // host of TokenEndpoint, with the port if it is not 443: what records and reports call the endpoint
-	AuthMethod    oauth.AuthMethod
+	AuthMethod    provider.AuthMethod
 	GrantType     string
 	Environment   string // provider.Production or provider.Sandbox
 	Scope         string // requested scope, separated by single spaces; "" asks for none
@@ -40,33 +38,11 @@ type Connection struct {
 	Fallback    bool          // a standby or previous pair may be used; true unless the document says otherwise
 }
 
-// Request is the token request of the connection. knownTokenID is the fingerprint of the token that is published now, "" when there is
-// none: the same token again comes back as oauth.Token.Reissued.
-func (c Connection) Request(knownTokenID string) oauth.Request {
-	p := c.Provider
-	return oauth.Request{
-		TokenEndpoint: c.TokenEndpoint,
-		AuthMethod:    c.AuthMethod,
-		RawBasic:      p.RawBasic,
-		ClientID:      c.ClientID,
-		ClientSecret:  c.ClientSecret,
-
-		GrantType:     c.GrantType,
-		OmitGrantType: p.OmitGrantType,
-		Scope:         c.Scope,
-		Audience:      c.Audience,
-		Resource:      c.Resource,
-		Params:        cloneValues(p.Params),
-		ParamNames:    maps.Clone(p.ParamNames),
-		JSONBody:      p.JSONBody,
-		Header:        p.Headers.Clone(),
-
-		Dialect:         p.Dialect,
-		MaxLifetime:     c.MaxLifetime,
-		DefaultLifetime: p.DefaultLifetime,
-		KnownTokenID:    knownTokenID,
+// TokenRequest is the token request of the connection.
+func (c Connection) TokenRequest() oauth.TokenRequest {
+	return oauth.TokenRequest{
+		Endpoint: c.Provider.Endpoint(c.TokenEndpoint, c.AuthMethod),
+		Auth:     c.Provider.ClientAuth(c.AuthMethod, c.ClientID, c.ClientSecret),
+		Grant:    oauth.ClientCredentials{Scope: strings.Fields(c.Scope), Audience: c.Audience, Resource: c.Resource},
 	}
 }
-
-// cloneValues copies the catalogue's parameters, which all connections share.
-func cloneValues(v url.Values) url.Values { return url.Values(http.Header(v).Clone()) }

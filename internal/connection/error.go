@@ -12,7 +12,7 @@ const (
 
 // Error is what is wrong with a connection. It never holds a credential.
 type Error struct {
-	Connection string // "" when the caller has not said which, see Overlay
+	Connection string // "" when the caller has not said which, see MergeCredentials
 	Code       string // one of the codes above
 	Field      string // field of the document, "" when it is the whole value or the name
 	Message    string // for a person, without the connection; names the field and what to do

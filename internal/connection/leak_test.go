@@ -103,7 +103,7 @@ func TestAnIDThatIsTheSecret(t *testing.T) {
 
 // TestAStandbyPairIsHeldAgainstTheConfigurationToo: what was left in a field may be the secret of the pair that is laid over.
 func TestAStandbyPairIsHeldAgainstTheConfigurationToo(t *testing.T) {
-	merged, err := Overlay(oauth.NewSecret(with(t, "kiwify", map[string]any{"scope": "n3w-s3cret"})), oauth.NewSecret(`{"client_secret":"n3w-s3cret"}`))
+	merged, err := MergeCredentials(oauth.NewSecret(with(t, "kiwify", map[string]any{"scope": "n3w-s3cret"})), oauth.NewSecret(`{"client_secret":"n3w-s3cret"}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -89,7 +91,7 @@ func TestADocumentWithOnlyTheNeededFields(t *testing.T) {
 	if c.TokenEndpoint != "https://api-sec-vlc.hotmart.com/security/oauth/token" || c.Host != "api-sec-vlc.hotmart.com" {
 		t.Errorf("endpoint %q, host %q", c.TokenEndpoint, c.Host)
 	}
-	if c.AuthMethod != oauth.ClientSecretBasic || c.GrantType != oauth.GrantClientCredentials || c.Environment != provider.Production {
+	if c.AuthMethod != provider.ClientSecretBasic || c.GrantType != oauth.GrantClientCredentials || c.Environment != provider.Production {
 		t.Errorf("method %q, grant %q, environment %q", c.AuthMethod, c.GrantType, c.Environment)
 	}
 	if c.RefreshAt != 0.6 || c.MaxLifetime != 0 || c.VerifyCall || !c.Fallback || c.Scope != "" || c.RequiredScope != nil {
@@ -110,7 +112,7 @@ func TestTheConsolesEditorStoresEverythingAsAString(t *testing.T) {
 	if c.RefreshAt != 0.8 || c.MaxLifetime != 12*time.Hour || !c.VerifyCall || c.Fallback {
 		t.Errorf("refresh at %g, max lifetime %s, verify %t, fallback %t", c.RefreshAt, c.MaxLifetime, c.VerifyCall, c.Fallback)
 	}
-	if c.AuthMethod != oauth.ClientSecretPost || c.Audience != "aud" || c.Resource != "res" {
+	if c.AuthMethod != provider.ClientSecretPost || c.Audience != "aud" || c.Resource != "res" {
 		t.Errorf("method %q, audience %q, resource %q", c.AuthMethod, c.Audience, c.Resource)
 	}
 }
@@ -175,24 +177,46 @@ func TestLoopbackOnlyWhereItIsAllowed(t *testing.T) {
 }
 
 func TestRequest(t *testing.T) {
-	c := must(t, with(t, "hotmart", map[string]any{"scope": "read", "audience": "A", "resource": "R", "max_lifetime": "3h"}))
-	r := c.Request("0123456789abcdef")
-	if r.TokenEndpoint != c.TokenEndpoint || r.AuthMethod != c.AuthMethod || !r.RawBasic || r.ClientID != testID || r.ClientSecret.Reveal() != testSecret {
-		t.Errorf("endpoint %q, method %q, raw %t, client %q", r.TokenEndpoint, r.AuthMethod, r.RawBasic, r.ClientID)
+	c := must(t, with(t, "hotmart", map[string]any{"scope": "read  write", "audience": "A", "resource": "R", "max_lifetime": "3h"}))
+	r := c.TokenRequest()
+	call := oauth.Call{Form: url.Values{}, Header: http.Header{}}
+	if err := errors.Join(r.Grant.Apply(call.Form), r.Auth.Apply(t.Context(), &call)); err != nil {
+		t.Fatal(err)
 	}
-	if r.Scope != "read" || r.Audience != "A" || r.Resource != "R" || r.GrantType != "client_credentials" || r.KnownTokenID != "0123456789abcdef" {
-		t.Errorf("scope %q, audience %q, resource %q, grant %q, known %q", r.Scope, r.Audience, r.Resource, r.GrantType, r.KnownTokenID)
+	if r.Endpoint.URL != c.TokenEndpoint || r.Endpoint.Body != oauth.FormBody || call.Header.Get("Authorization") != "Basic "+testBasic {
+		t.Errorf("endpoint %q, body %q, authorization %t", r.Endpoint.URL, r.Endpoint.Body, len(call.Header["Authorization"]) > 0)
 	}
-	if r.MaxLifetime != 3*time.Hour || len(r.Dialect.Errors) != len(c.Provider.Dialect.Errors) || len(r.Dialect.Errors) == 0 {
-		t.Errorf("max lifetime %s, %d rules", r.MaxLifetime, len(r.Dialect.Errors))
+	if want := "audience=A&grant_type=client_credentials&resource=R&scope=read+write"; call.Form.Encode() != want {
+		t.Errorf("parameters %q, want %q", call.Form.Encode(), want)
+	}
+	if len(r.Endpoint.Dialect.Errors) != len(c.Provider.Dialect.Errors) || len(r.Endpoint.Dialect.Errors) == 0 {
+		t.Errorf("%d rules", len(r.Endpoint.Dialect.Errors))
+	}
+}
+
+func TestEachAuthMethodIsSentInItsWay(t *testing.T) {
+	for method, want := range map[provider.AuthMethod]oauth.Endpoint{
+		provider.ClientSecretBasic: {Body: oauth.FormBody}, provider.ClientSecretPost: {Body: oauth.FormBody},
+		provider.ClientSecretQuery: {Body: oauth.QueryBody}, provider.ClientSecretJSON: {Body: oauth.JSONBody},
+	} {
+		c := must(t, with(t, "generic", map[string]any{"token_endpoint": "https://auth.example.com/token", "token_endpoint_auth_method": string(method)}))
+		r := c.TokenRequest()
+		call := oauth.Call{Form: url.Values{}, Header: http.Header{}}
+		if err := r.Auth.Apply(t.Context(), &call); err != nil {
+			t.Fatal(err)
+		}
+		basic := len(call.Header["Authorization"]) > 0
+		if r.Endpoint.Body != want.Body || basic != (method == provider.ClientSecretBasic) || call.Form.Has("client_secret") == basic {
+			t.Errorf("%s: body %q, basic %t", method, r.Endpoint.Body, basic)
+		}
 	}
 }
 
 func TestARequestDoesNotShareWhatTheCatalogueOwns(t *testing.T) {
 	c := must(t, with(t, "zoho", map[string]any{"token_endpoint": "https://accounts.zoho.eu/oauth/v2/token", "scope": "ZohoCRM.settings.READ", "resource": "ZohoCRM.1"}))
-	r := c.Request("")
-	r.ParamNames["resource"] = "changed"
-	if got := c.Request("").ParamNames["resource"]; got != "soid" {
+	r := c.TokenRequest()
+	r.Endpoint.ParamNames["resource"] = "changed"
+	if got := c.TokenRequest().Endpoint.ParamNames["resource"]; got != "soid" {
 		t.Errorf("resource is sent as %q after a caller's change", got)
 	}
 }

@@ -1,33 +1,25 @@
+// Package docs_test checks what a page says of the repository: links resolve, tables list what the code has, JSON examples are understood,
+// commands exist, and log lines have the fields of docs/audit.md. No sentence is checked. internal/readers runs the commands and snippets.
 package docs_test
 
 import (
-	"flag"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"unicode"
 )
 
-var update = flag.Bool("update", false, "write the tables that are made from the code anew")
-
 // root of the repository.
 const root = "../.."
 
-const (
-	english    = "README.md"
-	portuguese = "README.pt-BR.md"
-
-	rotateEnglish    = "docs/rotate.md"
-	rotatePortuguese = "docs/rotate.pt-BR.md"
-
-	alarmsEnglish    = "docs/alarms.md"
-	alarmsPortuguese = "docs/alarms.pt-BR.md"
-)
+// translations are the pages that exist in both languages: English, Portuguese.
+var translations = [][2]string{
+	{"README.md", "README.pt-BR.md"}, {"docs/rotate.md", "docs/rotate.pt-BR.md"}, {"docs/alarms.md", "docs/alarms.pt-BR.md"},
+}
 
 // page is one Markdown file.
 type page struct {
@@ -77,16 +69,6 @@ func readPage(t *testing.T, name string) page {
 		t.Errorf("%s: a fenced block is not closed", name)
 	}
 	return p
-}
-
-// section returns the part of a page with the title.
-func (p page) section(t *testing.T, title string) section {
-	t.Helper()
-	i := slices.IndexFunc(p.sections, func(s section) bool { return s.title == title })
-	if i < 0 {
-		t.Fatalf("%s has no section %q", p.path, title)
-	}
-	return p.sections[i]
 }
 
 // anchors are the names under which a page's headings can be linked to, as GitHub makes them.
@@ -160,19 +142,9 @@ func read(t *testing.T, name string) string {
 	return string(raw)
 }
 
-// between returns what stands between two marks of a page, and what is before and after it with the marks.
-func between(t *testing.T, name, text, begin, end string) (before, inside, after string) {
+func must(t *testing.T, err error) {
 	t.Helper()
-	before, rest, begins := strings.Cut(text, begin)
-	inside, after, ends := strings.Cut(rest, end)
-	if !begins || !ends {
-		t.Fatalf("%s has no %q with %q after it", name, begin, end)
+	if err != nil {
+		t.Fatal(err)
 	}
-	return before + begin, inside, end + after
-}
-
-// rewrite stores a page that -update has changed.
-func rewrite(t *testing.T, name, text string) {
-	t.Helper()
-	must(t, os.WriteFile(filepath.Join(root, filepath.FromSlash(name)), []byte(text), 0o600))
 }

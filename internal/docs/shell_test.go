@@ -26,7 +26,7 @@ func TestEveryShellBlockCanBeRun(t *testing.T) {
 				}
 			case "console", "text", "text mail":
 			case "bash read", "bash rejected", "php read", "php rejected", "js read", "js rejected", "js extension", "python extension":
-				if name != english && name != portuguese { // internal/readers runs those of the READMEs
+				if !slices.Contains(translations[0][:], name) { // internal/readers runs those of the READMEs
 					t.Errorf("%s: nobody runs a block marked %q here", name, f.info)
 				}
 			default:

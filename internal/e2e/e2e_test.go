@@ -1,10 +1,10 @@
 // Package e2e_test runs the functions as they are deployed, the built bootstrap binaries, through every event of their folder in events: on our
-// own Lambda Runtime API against awstest, and the refresher and the healthcheck also under AWS's runtime interface emulator against a moto_server. The providers
-// are oauthtest's, on loopback ports. Nothing of a function is replaced; only the addresses of its environment point here.
+// own Lambda Runtime API against awstest, the refresher and the healthcheck also against a moto_server, and all of them by `sam local invoke`,
+// which is AWS's runtime emulator. The providers are oauthtest's, on loopback ports. Nothing of a function is replaced; only the addresses of
+// its environment point here.
 package e2e_test
 
 import (
-	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -19,8 +19,7 @@ import (
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
 	"github.com/chaveiro/chaveiro/internal/lambdatest"
-	"github.com/chaveiro/chaveiro/internal/refresh"
-	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/store"
 )
 
 // The connections of the story: the first two are those that the events name.
@@ -32,19 +31,12 @@ const (
 
 const eventsDir = "../../events/refresher"
 
-// function is what runs the bootstrap: lambdatest.Function or lambdatest.Emulator.
-type function interface {
-	Invoke(ctx context.Context, event []byte) (lambdatest.Result, error)
-	Logs() string
-	Close()
-}
-
 func TestTheBuiltRefresher(t *testing.T) {
 	bootstrap, err := lambdatest.Build(t.Context(), "../../functions/refresher", t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Run("on our Runtime API, against awstest", func(t *testing.T) {
+	t.Run("against awstest", func(t *testing.T) {
 		t.Parallel()
 		server, err := new(awstest.World).Listen("127.0.0.1:0")
 		if err != nil {
@@ -55,21 +47,21 @@ func TestTheBuiltRefresher(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		s := newStory(t, server.URL)
+		s := newStory(t, newStores(server.URL))
 		f, err := lambdatest.Start(t.Context(), s.lambda(bootstrap))
 		if err != nil {
 			t.Fatal(err)
 		}
 		s.tell(t, f)
 	})
-	t.Run("under AWS's runtime interface emulator, against moto", func(t *testing.T) {
+	t.Run("against moto", func(t *testing.T) {
 		t.Parallel()
-		moto, emulator := os.Getenv("CHAVEIRO_MOTO_URL"), os.Getenv("CHAVEIRO_RIE")
-		if moto == "" || emulator == "" {
-			t.Skip("CHAVEIRO_MOTO_URL and CHAVEIRO_RIE do not both name what to run with; make test and make e2e do")
+		moto := os.Getenv("CHAVEIRO_MOTO_URL")
+		if moto == "" {
+			t.Skip("CHAVEIRO_MOTO_URL names no moto_server; make test and make e2e start one")
 		}
-		s := newStory(t, moto)
-		f, err := lambdatest.StartEmulator(t.Context(), emulator, s.lambda(bootstrap))
+		s := newStory(t, newMotoStores(t, moto))
+		f, err := lambdatest.Start(t.Context(), s.lambda(bootstrap))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +121,7 @@ func TestTheSearchForLeaksFindsEveryForm(t *testing.T) {
 }
 
 // tell invokes the function again and again while the world around it changes. Each chapter begins where the one before ended.
-func (s *story) tell(t *testing.T, f function) {
+func (s *story) tell(t *testing.T, f *lambdatest.Function) {
 	t.Cleanup(f.Close)
 	s.function = f
 	chapters := []struct {
@@ -181,19 +173,18 @@ func (s *story) firstTokens(t *testing.T) {
 	}
 	s.wantToken(t, hotmart, "loja-a-client", 1)
 	s.wantToken(t, kiwify, "main-client", 1)
-	if account := s.stores.parameter(t, kiwify, refresh.KindAccount); account.value != "store-main" || account.kind != "String" {
+	if account := s.stores.parameter(t, kiwify, store.KindAccount); account.value != "store-main" || account.kind != "String" {
 		t.Errorf("account_id is a %s that says %q", account.kind, account.value)
 	}
 
 	if len(r.Failed) != 1 || r.Failed[0].Connection != typo || r.Failed[0].Code != "invalid_client" || r.Failed[0].Class != "credentials" {
 		t.Errorf("failed: %+v", r.Failed)
 	}
-	failure := s.stores.parameter(t, typo, refresh.KindFailure)
-	record, err := renew.ParseFailure(failure.description)
-	if err != nil || record.Code != "invalid_client" || record.Attempts != 1 || failure.value == "" {
-		t.Errorf("refresh_failure: %+v, %v; it says %q", record, err, failure.value)
+	sentence := s.stores.parameter(t, typo, store.KindFailure).value
+	if failure := s.stores.state(t, typo).Failure; failure == nil || failure.Code != "invalid_client" || failure.Attempts != 1 || sentence == "" {
+		t.Errorf("failure: %+v; refresh_failure is %q", failure, sentence)
 	}
-	if s.stores.has(t, typo, refresh.KindToken) {
+	if s.stores.has(t, typo, store.KindToken) {
 		t.Error("a token was published for the pair that was refused")
 	}
 }
@@ -219,21 +210,21 @@ func (s *story) oneConnection(t *testing.T) {
 
 func (s *story) rejectedTooSoon(t *testing.T) {
 	r := s.send(t, "rejected.json")
-	if len(r.Fresh) != 1 || !strings.HasPrefix(r.Fresh[0].Reason, "minted_recently") {
+	if len(r.Fresh) != 1 || !strings.HasPrefix(r.Fresh[0].Reason, "issued_recently") {
 		t.Errorf("fresh %+v", r.Fresh)
 	}
 	s.wantToken(t, kiwify, "main-client", 1)
 }
 
 func (s *story) rejected(t *testing.T) {
-	s.age(t, kiwify, time.Hour) // writes version 2 of the same token
-	before := s.stores.parameter(t, kiwify, refresh.KindToken).value
-	r := s.sendText(t, `{"connections":["kiwify/main"],"rejected_version":2}`)
-	if len(r.Refreshed) != 1 || r.Refreshed[0].Version != 3 {
+	s.age(t, kiwify, time.Hour)
+	before := s.stores.parameter(t, kiwify, store.KindToken).value
+	r := s.sendText(t, `{"connections":["kiwify/main"],"rejected_version":1}`)
+	if len(r.Refreshed) != 1 || r.Refreshed[0].Version != 2 {
 		t.Fatalf("refreshed %+v", r.Refreshed)
 	}
-	s.wantToken(t, kiwify, "main-client", 3)
-	if s.stores.parameter(t, kiwify, refresh.KindToken).value == before {
+	s.wantToken(t, kiwify, "main-client", 2)
+	if s.stores.parameter(t, kiwify, store.KindToken).value == before {
 		t.Error("the rejected token is still there")
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/chaveiro/chaveiro/internal/awstest"
 	"github.com/chaveiro/chaveiro/internal/lambdatest"
 	"github.com/chaveiro/chaveiro/internal/probe"
-	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
 
@@ -30,7 +30,7 @@ type healthStory struct {
 	*story
 
 	erp       listening
-	refresher function
+	refresher *lambdatest.Function
 	asked     int // requests to all token endpoints until the last look
 }
 
@@ -45,24 +45,24 @@ func TestTheBuiltHealthcheck(t *testing.T) {
 		}
 		built[name] = bootstrap
 	}
-	t.Run("on our Runtime API, against awstest", func(t *testing.T) {
+	t.Run("against awstest", func(t *testing.T) {
 		t.Parallel()
 		server := serve(t, new(awstest.World))
-		s := newHealthStory(t, server.URL, built["refresher"])
+		s := newHealthStory(t, newStores(server.URL), built["refresher"])
 		f, err := lambdatest.Start(t.Context(), s.healthLambda(built["healthcheck"]))
 		if err != nil {
 			t.Fatal(err)
 		}
 		s.tell(t, f)
 	})
-	t.Run("under AWS's runtime interface emulator, against moto", func(t *testing.T) {
+	t.Run("against moto", func(t *testing.T) {
 		t.Parallel()
-		moto, emulator := os.Getenv("CHAVEIRO_MOTO_URL"), os.Getenv("CHAVEIRO_RIE")
-		if moto == "" || emulator == "" {
-			t.Skip("CHAVEIRO_MOTO_URL and CHAVEIRO_RIE do not both name what to run with; make test and make e2e do")
+		moto := os.Getenv("CHAVEIRO_MOTO_URL")
+		if moto == "" {
+			t.Skip("CHAVEIRO_MOTO_URL names no moto_server; make test and make e2e start one")
 		}
-		s := newHealthStory(t, moto, built["refresher"])
-		f, err := lambdatest.StartEmulator(t.Context(), emulator, s.healthLambda(built["healthcheck"]))
+		s := newHealthStory(t, newMotoStores(t, moto), built["refresher"])
+		f, err := lambdatest.Start(t.Context(), s.healthLambda(built["healthcheck"]))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,9 +88,9 @@ func serve(t *testing.T, world *awstest.World) *awstest.Server {
 	return server
 }
 
-func newHealthStory(t *testing.T, storesURL, refresher string) *healthStory {
+func newHealthStory(t *testing.T, at *stores, refresher string) *healthStory {
 	t.Helper()
-	s := &healthStory{story: newStory(t, storesURL), erp: listen(t, "generic", oauthtest.Generic(oauthtest.Options{}))}
+	s := &healthStory{story: newStory(t, at), erp: listen(t, "generic", oauthtest.Generic(oauthtest.Options{}))}
 	s.connect(t, erp, s.erp, "filial-1-client", "")
 	// This provider repeats in its refusal what it was sent: the sentence that the refresher writes down must not have it, and so the report.
 	s.kiwify.provider.InjectFor("loja-b-client", oauthtest.Respond(http.StatusUnauthorized, http.Header{"Content-Type": {"application/json"}},
@@ -110,7 +110,7 @@ func (s *story) healthLambda(bootstrap string) lambdatest.Config {
 	return config
 }
 
-func (s *healthStory) tell(t *testing.T, f function) {
+func (s *healthStory) tell(t *testing.T, f *lambdatest.Function) {
 	t.Cleanup(f.Close)
 	s.function = f
 	for _, c := range []struct {
@@ -204,7 +204,7 @@ func (s *healthStory) stored(t *testing.T) string {
 	for _, name := range names {
 		rest := strings.TrimPrefix(name, s.stores.parameterPrefix+"/")
 		i := strings.LastIndex(rest, "/")
-		fmt.Fprintln(&b, name, s.stores.parameter(t, rest[:i], refresh.Kind(rest[i+1:])).version)
+		fmt.Fprintln(&b, name, s.stores.parameter(t, rest[:i], store.Kind(rest[i+1:])).version)
 	}
 	for _, connection := range []string{hotmart, kiwify, typo, erp} {
 		fmt.Fprintln(&b, connection, s.stores.labels(t, connection))
@@ -282,8 +282,8 @@ func (s *healthStory) nothingYet(t *testing.T) {
 	for connection, client := range map[string]string{hotmart: "loja-a-client", kiwify: "main-client"} {
 		s.wantToken(t, connection, client, 1)
 	}
-	s.canaries["token of "+erp] = s.stores.parameter(t, erp, refresh.KindToken).value
-	if sentence := s.stores.parameter(t, typo, refresh.KindFailure).value; !strings.Contains(sentence, "no client has the secret") {
+	s.canaries["token of "+erp] = s.stores.parameter(t, erp, store.KindToken).value
+	if sentence := s.stores.parameter(t, typo, store.KindFailure).value; !strings.Contains(sentence, "no client has the secret") {
 		t.Errorf("the provider's words are not in the sentence, so that no secret can be in them: %s", s.censor(sentence))
 	}
 }
@@ -295,7 +295,7 @@ func (s *healthStory) usual(t *testing.T) {
 	if s.asked != 3 {
 		t.Errorf("%d token calls", s.asked)
 	}
-	sentence := s.stores.parameter(t, typo, refresh.KindFailure).value
+	sentence := s.stores.parameter(t, typo, store.KindFailure).value
 	if len(r.Attention) != 1 || r.Attention[0].Connection != typo || r.Attention[0].State != probe.Missing || r.Attention[0].Reason != sentence {
 		t.Errorf("attention %+v, want %s with %q", r.Attention, typo, sentence)
 	}

@@ -11,8 +11,6 @@ import (
 
 	"github.com/chaveiro/chaveiro/internal/awstest"
 	"github.com/chaveiro/chaveiro/internal/lambdatest"
-	"github.com/chaveiro/chaveiro/internal/refresh"
-	"github.com/chaveiro/chaveiro/internal/renew"
 	"github.com/chaveiro/chaveiro/internal/rotate"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
@@ -87,6 +85,7 @@ func TestTheBuiltRotator(t *testing.T) {
 		name string
 		run  func(t *testing.T)
 	}{
+		{"the refresher has published a token before", s.published},
 		{"a step without a rotation is an error that says how to start one", s.notStarted},
 		{"create lays the staged pair over the document, and nothing is live", s.create},
 		{"set and test leave it so", s.setAndTest},
@@ -151,6 +150,24 @@ func (s *rotatorStory) notStarted(t *testing.T) {
 	}
 }
 
+// published lets the refresher request the first token: the rotator demands that AWSCURRENT got one.
+func (s *rotatorStory) published(t *testing.T) {
+	bootstrap, err := lambdatest.Build(t.Context(), "../../functions/refresher", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	refresher, err := lambdatest.Start(t.Context(), s.lambda(bootstrap))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer refresher.Close()
+	answer, err := refresher.Invoke(t.Context(), []byte("{}"))
+	if err != nil || !strings.Contains(string(answer.Payload), `"refreshed":1`) {
+		t.Fatalf("%s, %v", s.censor(string(answer.Payload)), err)
+	}
+	s.wantToken(t, hotmart, "loja-a-client", 1)
+}
+
 func (s *rotatorStory) create(t *testing.T) {
 	const secret = "n3w-s3cret/+%&=of-the-panel"
 	s.hotmart.provider.Add(oauthtest.Client{ID: "loja-a-client-2", Secret: oauth.NewSecret(secret)})
@@ -160,7 +177,7 @@ func (s *rotatorStory) create(t *testing.T) {
 	s.stores.rotate(t, hotmart, s.token)
 	s.good(t, "create.json")
 	wantLabels(t, s.stores.labels(t, hotmart), map[string]string{"AWSCURRENT": s.before, "AWSPENDING": s.token, "CANDIDATE": candidate})
-	if calls := s.hotmart.provider.Total().TokenCalls; calls != 0 {
+	if calls := s.hotmart.provider.Stats("loja-a-client-2").TokenCalls; calls != 0 {
 		t.Errorf("%d token calls", calls)
 	}
 }
@@ -178,17 +195,16 @@ func (s *rotatorStory) setAndTest(t *testing.T) {
 func (s *rotatorStory) finish(t *testing.T) {
 	s.good(t, "finish.json")
 	wantLabels(t, s.stores.labels(t, hotmart), map[string]string{"AWSCURRENT": s.token, "AWSPREVIOUS": s.before})
-	s.wantToken(t, hotmart, "loja-a-client-2", 1)
-	record, err := renew.ParseRecord(s.stores.parameter(t, hotmart, refresh.KindToken).description)
-	if err != nil || record.Credential != s.token || record.Current != s.token {
-		t.Errorf("record %+v, %v", record, err)
+	s.wantToken(t, hotmart, "loja-a-client-2", 2)
+	if state := s.stores.state(t, hotmart); state.Token.Credential != s.token || state.Current != s.token {
+		t.Errorf("current %q, token %+v", state.Current, state.Token)
 	}
 }
 
 func (s *rotatorStory) finishAgain(t *testing.T) {
 	minted := s.hotmart.provider.Total().Minted
 	s.good(t, "finish.json")
-	s.wantToken(t, hotmart, "loja-a-client-2", 1)
+	s.wantToken(t, hotmart, "loja-a-client-2", 2)
 	if now := s.hotmart.provider.Total().Minted; now != minted {
 		t.Errorf("it cost %d tokens", now-minted)
 	}
@@ -211,7 +227,7 @@ func (s *rotatorStory) refused(t *testing.T) {
 	}
 	wantLabels(t, s.stores.labels(t, hotmart), map[string]string{"AWSCURRENT": s.token, "AWSPREVIOUS": s.before, "REJECTED": candidate})
 	// Whether a new token of Hotmart ends the one before is not known, so that the one with which AWSCURRENT was asked for is published.
-	s.wantToken(t, hotmart, "loja-a-client-2", 2)
+	s.wantToken(t, hotmart, "loja-a-client-2", 3)
 }
 
 func (s *rotatorStory) allSent(t *testing.T) { wantAllSent(t, rotatorEvents, s.sent) }
@@ -223,7 +239,7 @@ func (s *rotatorStory) nothingPrinted(t *testing.T) {
 			t.Fatalf("the logs do not even say %s: this chapter would see nothing", said)
 		}
 	}
-	if len(s.canaries) != 6 { // three client secrets, two tokens, the RotationToken
+	if len(s.canaries) != 7 { // three client secrets, three tokens, the RotationToken
 		t.Fatalf("%d secrets and tokens to look for", len(s.canaries))
 	}
 	for what, text := range map[string]string{"logs": logs, "results": s.results.String()} {

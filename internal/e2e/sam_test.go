@@ -18,9 +18,10 @@ import (
 	"time"
 
 	"github.com/chaveiro/chaveiro/internal/lambdatest"
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
 	"github.com/chaveiro/chaveiro/internal/probe"
 	"github.com/chaveiro/chaveiro/internal/refresh"
-	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
@@ -208,20 +209,20 @@ func (s *samStory) firstTokens(t *testing.T) {
 		t.Errorf("failed: %+v", r.Failed)
 	}
 	s.wantToken(t, hotmart, "", 1)
-	account := s.stores.parameter(t, kiwify, refresh.KindAccount).value
+	account := s.stores.parameter(t, kiwify, store.KindAccount).value
 	s.wantToken(t, kiwify, account, 1)
-	if s.stores.has(t, typo, refresh.KindToken) || !s.stores.has(t, typo, refresh.KindFailure) {
+	if s.stores.has(t, typo, store.KindToken) || !s.stores.has(t, typo, store.KindFailure) {
 		t.Error("the pair that was refused has a token, or no refresh_failure")
 	}
 }
 
 // wantToken reads a published token as a program does, and uses it.
-func (s *samStory) wantToken(t *testing.T, connection, account string, version int64) *renew.Record {
+func (s *samStory) wantToken(t *testing.T, connection, account string, version int64) lifecycle.State {
 	t.Helper()
-	p := s.stores.parameter(t, connection, refresh.KindToken)
-	record, err := renew.ParseRecord(p.description)
-	if err != nil || p.kind != "SecureString" || p.version != version || record.TokenID != oauth.NewSecret(p.value).Fingerprint() {
-		t.Errorf("%s: a %s of version %d, record %+v, %v", connection, p.kind, p.version, record, err)
+	p := s.stores.parameter(t, connection, store.KindToken)
+	state := s.stores.state(t, connection)
+	if state.Token == nil || p.kind != "SecureString" || p.version != version || state.Token.TokenID != oauth.NewSecret(p.value).Fingerprint() {
+		t.Fatalf("%s: a %s of version %d, in the state table %+v", connection, p.kind, p.version, state.Token)
 	}
 	url := s.local.url(1) + oauthtest.Hotmart(oauthtest.Options{}).APIPath()
 	if connection != hotmart {
@@ -233,7 +234,7 @@ func (s *samStory) wantToken(t *testing.T, connection, account string, version i
 	if status := callAPI(t, url, "another token", account); status == 200 {
 		t.Errorf("%s: the provider accepts any token, so this check sees nothing", connection)
 	}
-	return record
+	return state
 }
 
 // rotation does what make local prints: the pair is staged, the rotation started, and then the events are Secrets Manager's part.
@@ -255,8 +256,8 @@ func (s *samStory) rotation(t *testing.T) {
 		s.send(t, "rotator/"+step+".json")
 	}
 	wantLabels(t, s.stores.labels(t, hotmart), map[string]string{"AWSCURRENT": token, "AWSPREVIOUS": before})
-	if record := s.wantToken(t, hotmart, "", 2); record.Credential != token || record.Current != token {
-		t.Errorf("the published token came from version %s, want %s", record.Credential, token)
+	if state := s.wantToken(t, hotmart, "", 2); state.Token.Credential != token || state.Current != token {
+		t.Errorf("the published token came from version %s, want %s", state.Token.Credential, token)
 	}
 }
 
@@ -269,7 +270,7 @@ func (s *samStory) oneConnection(t *testing.T) {
 
 func (s *samStory) rejectedTooSoon(t *testing.T) {
 	r := s.send(t, "refresher/rejected.json")
-	if len(r.Fresh) != 1 || !strings.HasPrefix(r.Fresh[0].Reason, "minted_recently") {
+	if len(r.Fresh) != 1 || !strings.HasPrefix(r.Fresh[0].Reason, "issued_recently") {
 		t.Errorf("fresh %+v", r.Fresh)
 	}
 }
@@ -278,7 +279,7 @@ func (s *samStory) health(t *testing.T) {
 	r := s.report(t, "healthcheck/schedule.json")
 	wantReport(t, r, probe.Degraded, probe.Counts{Total: 3, Fresh: 2, Missing: 1})
 	s.wantEndpoints(t, r, "hotmart", "kiwify")
-	if len(r.Attention) != 1 || r.Attention[0].Connection != typo || r.Attention[0].Reason != s.stores.parameter(t, typo, refresh.KindFailure).value {
+	if len(r.Attention) != 1 || r.Attention[0].Connection != typo || r.Attention[0].Reason != s.stores.parameter(t, typo, store.KindFailure).value {
 		t.Errorf("attention %+v", r.Attention)
 	}
 }
@@ -350,7 +351,7 @@ func (s *samStory) allSent(t *testing.T) {
 func (s *samStory) nothingLeaked(t *testing.T) {
 	found := &story{canaries: s.local.secrets(t, s.stores)}
 	for _, connection := range []string{hotmart, kiwify} {
-		found.canaries["token of "+connection] = s.stores.parameter(t, connection, refresh.KindToken).value
+		found.canaries["token of "+connection] = s.stores.parameter(t, connection, store.KindToken).value
 	}
 	if len(found.canaries) != 8 { // six client secrets, two of them in files for a person to use, and two tokens
 		t.Fatalf("%d secrets and tokens to look for", len(found.canaries))

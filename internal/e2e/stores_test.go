@@ -8,37 +8,62 @@ import (
 	"strings"
 	"testing"
 
+	dbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
-	"github.com/chaveiro/chaveiro/internal/refresh"
+	"github.com/chaveiro/chaveiro/internal/awstest"
+	"github.com/chaveiro/chaveiro/internal/awstest/conformance"
+	"github.com/chaveiro/chaveiro/internal/dynamostate"
+	"github.com/chaveiro/chaveiro/internal/lifecycle"
+	"github.com/chaveiro/chaveiro/internal/store"
 )
 
 const region = "sa-east-1"
 
-// stores are SSM and Secrets Manager as a person with the AWS SDK meets them, whoever plays them. The prefixes are of this run alone, since
+// stores are SSM, Secrets Manager and DynamoDB as a person with the AWS SDK meets them, whoever plays them. The prefixes are of this run alone, since
 // a moto_server is shared.
 type stores struct {
 	url                           string
 	secretPrefix, parameterPrefix string
 	ssm                           *ssm.Client
 	secrets                       *secretsmanager.Client
+	table                         string
+	dynamo                        *dynamodb.Client
 }
 
 func newStores(url string) *stores {
-	config := aws.Config{
+	config := storesConfig(url)
+	unique := "e2e-" + strings.ToLower(rand.Text()[:8])
+	return &stores{
+		url: url, secretPrefix: unique + "/", parameterPrefix: "/" + unique, table: awstest.StateTable,
+		ssm: ssm.NewFromConfig(config), secrets: secretsmanager.NewFromConfig(config), dynamo: dynamodb.NewFromConfig(config),
+	}
+}
+
+// newMotoStores are the stores of a moto_server, with a table of its own.
+func newMotoStores(t *testing.T, url string) *stores {
+	t.Helper()
+	s := newStores(url)
+	table, err := conformance.CreateTable(t.Context(), storesConfig(url))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.table = table
+	return s
+}
+
+func storesConfig(url string) aws.Config {
+	return aws.Config{
 		Region: region, BaseEndpoint: aws.String(url), HTTPClient: httpClient(),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "e2e", SecretAccessKey: "e2e"}, nil
 		}),
-	}
-	unique := "e2e-" + strings.ToLower(rand.Text()[:8])
-	return &stores{
-		url: url, secretPrefix: unique + "/", parameterPrefix: "/" + unique,
-		ssm: ssm.NewFromConfig(config), secrets: secretsmanager.NewFromConfig(config),
 	}
 }
 
@@ -55,17 +80,17 @@ func (s *stores) putSecret(t *testing.T, connection, document string) {
 	}
 }
 
-// published is a parameter with its value and description.
+// published is a parameter.
 type published struct {
-	kind, value, description string
-	version                  int64
+	kind, value string
+	version     int64
 }
 
-func (s *stores) name(connection string, kind refresh.Kind) *string {
+func (s *stores) name(connection string, kind store.Kind) *string {
 	return aws.String(s.parameterPrefix + "/" + connection + "/" + string(kind))
 }
 
-func (s *stores) has(t *testing.T, connection string, kind refresh.Kind) bool {
+func (s *stores) has(t *testing.T, connection string, kind store.Kind) bool {
 	t.Helper()
 	_, err := s.ssm.GetParameter(t.Context(), &ssm.GetParameterInput{Name: s.name(connection, kind)})
 	if missing := (*ssmtypes.ParameterNotFound)(nil); errors.As(err, &missing) {
@@ -77,35 +102,36 @@ func (s *stores) has(t *testing.T, connection string, kind refresh.Kind) bool {
 	return true
 }
 
-func (s *stores) parameter(t *testing.T, connection string, kind refresh.Kind) published {
+func (s *stores) parameter(t *testing.T, connection string, kind store.Kind) published {
 	t.Helper()
 	name := s.name(connection, kind)
 	got, err := s.ssm.GetParameter(t.Context(), &ssm.GetParameterInput{Name: name, WithDecryption: aws.Bool(true)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	meta, err := s.ssm.DescribeParameters(t.Context(), &ssm.DescribeParametersInput{ParameterFilters: []ssmtypes.ParameterStringFilter{
-		{Key: aws.String("Name"), Option: aws.String("Equals"), Values: []string{*name}},
-	}})
-	if err != nil || len(meta.Parameters) != 1 {
-		t.Fatalf("describe %s: %d found, %v", *name, len(meta.Parameters), err)
-	}
-	return published{
-		kind: string(got.Parameter.Type), value: aws.ToString(got.Parameter.Value), version: got.Parameter.Version,
-		description: aws.ToString(meta.Parameters[0].Description),
-	}
+	return published{kind: string(got.Parameter.Type), value: aws.ToString(got.Parameter.Value), version: got.Parameter.Version}
 }
 
-// rewrite puts a parameter back with what p says, as a next version.
-func (s *stores) rewrite(t *testing.T, connection string, kind refresh.Kind, p published) {
+// item is the item of a connection in the state table, as DynamoDB returns it.
+func (s *stores) item(t *testing.T, connection string) map[string]dbtypes.AttributeValue {
 	t.Helper()
-	_, err := s.ssm.PutParameter(t.Context(), &ssm.PutParameterInput{
-		Name: s.name(connection, kind), Type: ssmtypes.ParameterType(p.kind), Value: aws.String(p.value),
-		Description: aws.String(p.description), Overwrite: aws.Bool(true),
+	got, err := s.dynamo.GetItem(t.Context(), &dynamodb.GetItemInput{
+		TableName: &s.table, ConsistentRead: aws.Bool(true), Key: key(connection),
 	})
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || len(got.Item) == 0 {
+		t.Fatalf("the item of %s: %v, %v", connection, got, err)
 	}
+	return got.Item
+}
+
+func key(connection string) map[string]dbtypes.AttributeValue {
+	return map[string]dbtypes.AttributeValue{"connection": &dbtypes.AttributeValueMemberS{Value: connection}}
+}
+
+// state is the item of a connection as the functions read it.
+func (s *stores) state(t *testing.T, connection string) lifecycle.State {
+	t.Helper()
+	return dynamostate.Decode(s.item(t, connection))
 }
 
 // parameters are the names of all that is published.

@@ -11,9 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	dbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
 	"github.com/chaveiro/chaveiro/internal/lambdatest"
 	"github.com/chaveiro/chaveiro/internal/refresh"
-	"github.com/chaveiro/chaveiro/internal/renew"
+	"github.com/chaveiro/chaveiro/internal/store"
 	"github.com/chaveiro/chaveiro/pkg/oauth"
 	"github.com/chaveiro/chaveiro/pkg/oauth/oauthtest"
 )
@@ -23,7 +28,7 @@ type story struct {
 	stores   *stores
 	hotmart  listening
 	kiwify   listening
-	function function
+	function *lambdatest.Function
 
 	sent     map[string]bool   // event files
 	results  strings.Builder   // every payload and error of the function
@@ -37,10 +42,10 @@ type listening struct {
 	endpoint string // of tokens
 }
 
-func newStory(t *testing.T, storesURL string) *story {
+func newStory(t *testing.T, at *stores) *story {
 	t.Helper()
 	s := &story{
-		stores:  newStores(storesURL),
+		stores:  at,
 		hotmart: listen(t, "hotmart", oauthtest.Hotmart(oauthtest.Options{})),
 		kiwify:  listen(t, "kiwify", oauthtest.Kiwify(oauthtest.Options{})),
 		sent:    map[string]bool{}, canaries: map[string]string{},
@@ -67,9 +72,9 @@ func (s *story) lambda(bootstrap string) lambdatest.Config {
 	return lambdatest.Config{
 		Bootstrap: bootstrap, Name: "chaveiro-refresher", Timeout: time.Minute,
 		Env: map[string]string{
-			"SECRET_PREFIX": s.stores.secretPrefix, "PARAMETER_PREFIX": s.stores.parameterPrefix, "STACK_NAME": "e2e",
+			"SECRET_PREFIX": s.stores.secretPrefix, "PARAMETER_PREFIX": s.stores.parameterPrefix, "STATE_TABLE": s.stores.table, "STACK_NAME": "e2e",
 			"AWS_REGION": region, "AWS_ACCESS_KEY_ID": "e2e", "AWS_SECRET_ACCESS_KEY": "e2e",
-			"AWS_ENDPOINT_URL_SSM": s.stores.url, "AWS_ENDPOINT_URL_SECRETS_MANAGER": s.stores.url,
+			"AWS_ENDPOINT_URL_SSM": s.stores.url, "AWS_ENDPOINT_URL_SECRETS_MANAGER": s.stores.url, "AWS_ENDPOINT_URL_DYNAMODB": s.stores.url,
 			"AWS_SAM_LOCAL": "true", "LOG_LEVEL": "DEBUG",
 		},
 	}
@@ -116,14 +121,14 @@ func (s *story) sendText(t *testing.T, event string) refresh.Result {
 	return result
 }
 
-// wantToken checks the published token as its reader and the provider see it, and its record as the next sweep will.
+// wantToken checks the published token as its reader and the provider see it, and its state as the next sweep will.
 func (s *story) wantToken(t *testing.T, connection, clientID string, version int64) {
 	t.Helper()
 	at := s.kiwify
 	if connection == hotmart {
 		at = s.hotmart
 	}
-	p := s.stores.parameter(t, connection, refresh.KindToken)
+	p := s.stores.parameter(t, connection, store.KindToken)
 	s.canaries["token "+oauth.NewSecret(p.value).Fingerprint()+" of "+connection] = p.value
 	if p.kind != "SecureString" || p.version != version {
 		t.Errorf("%s: a %s of version %d, want a SecureString of version %d", connection, p.kind, p.version, version)
@@ -131,30 +136,37 @@ func (s *story) wantToken(t *testing.T, connection, clientID string, version int
 	if issued, ok := at.provider.Inspect(p.value); !ok || !issued.Live || issued.ClientID != clientID {
 		t.Errorf("%s: the provider knows the token: %t, live: %t, client %q, want %q", connection, ok, issued.Live, issued.ClientID, clientID)
 	}
-	record, err := renew.ParseRecord(p.description)
-	if err != nil {
-		t.Fatalf("%s: record: %v", connection, err)
+	token := s.stores.state(t, connection).Token
+	if token == nil {
+		t.Fatalf("%s: the item has no token", connection)
 	}
-	if record.Provider != at.name || record.Seq != version || record.TokenID != oauth.NewSecret(p.value).Fingerprint() {
-		t.Errorf("%s: record %+v does not describe the token", connection, record)
+	if token.Provider != at.name || token.Version != version || token.TokenID != oauth.NewSecret(p.value).Fingerprint() {
+		t.Errorf("%s: %+v does not describe the token", connection, token)
 	}
-	if !record.RenewAt.After(record.IssuedAt) || !record.ExpiresAt.After(record.RenewAt) {
-		t.Errorf("%s: issued %s, renewed %s, expires %s", connection, record.IssuedAt, record.RenewAt, record.ExpiresAt)
+	if !token.RenewAt.After(token.IssuedAt) || !token.ExpiresAt.After(token.RenewAt) {
+		t.Errorf("%s: issued %s, renewed %s, expires %s", connection, token.IssuedAt, token.RenewAt, token.ExpiresAt)
 	}
 }
 
-// age moves a token's record back in time, as if it had been published earlier.
+// age moves the dates of a token in the state table back, as if it had been published earlier.
 func (s *story) age(t *testing.T, connection string, by time.Duration) {
 	t.Helper()
-	p := s.stores.parameter(t, connection, refresh.KindToken)
-	record, err := renew.ParseRecord(p.description)
-	if err != nil {
+	token := s.stores.state(t, connection).Token
+	if token == nil {
+		t.Fatalf("the item of %s has no token", connection)
+	}
+	earlier := func(at time.Time) dbtypes.AttributeValue {
+		return &dbtypes.AttributeValueMemberS{Value: at.Add(-by).UTC().Format(time.RFC3339)}
+	}
+	if _, err := s.stores.dynamo.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{
+		TableName: &s.stores.table, Key: key(connection),
+		UpdateExpression: aws.String("SET issued_at = :issued, renew_at = :renew, expires_at = :expires"),
+		ExpressionAttributeValues: map[string]dbtypes.AttributeValue{
+			":issued": earlier(token.IssuedAt), ":renew": earlier(token.RenewAt), ":expires": earlier(token.ExpiresAt),
+		},
+	}); err != nil {
 		t.Fatal(err)
 	}
-	record.IssuedAt, record.RenewAt, record.ExpiresAt = record.IssuedAt.Add(-by), record.RenewAt.Add(-by), record.ExpiresAt.Add(-by)
-	record.Seq = p.version + 1
-	p.description = record.Encode()
-	s.stores.rewrite(t, connection, refresh.KindToken, p)
 }
 
 func (s *story) tokenCalls() int {

@@ -29,8 +29,7 @@ type Config struct {
 	// Name is the function's name; DefaultName if empty.
 	Name string
 
-	// Timeout is the function's Timeout: the deadline that each invocation is told, and when it is cut off. DefaultTimeout if zero. The
-	// emulator counts whole seconds: there it is rounded up.
+	// Timeout is the function's Timeout: the deadline of each invocation, after which the process is killed. DefaultTimeout if zero.
 	Timeout time.Duration
 
 	// InitTimeout bounds the time from the start of the process to its first call for work. DefaultInitTimeout if zero.

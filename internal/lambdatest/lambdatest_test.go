@@ -42,46 +42,16 @@ func bootstrap(t *testing.T) string {
 	return path
 }
 
-// runner is what the two ways to run a function have in common.
-type runner interface {
-	Invoke(ctx context.Context, event []byte) (lambdatest.Result, error)
-	Logs() string
-	Close()
-}
-
-// starter starts a function that is closed when the test ends, or when ctx does.
-type starter func(ctx context.Context, t *testing.T, cfg lambdatest.Config) runner
-
-// everyRunner runs a test with our Runtime API and, where the environment names it, with AWS's emulator.
-func everyRunner(t *testing.T, test func(t *testing.T, start starter)) {
-	t.Run("our Runtime API", func(t *testing.T) {
-		t.Parallel()
-		test(t, func(ctx context.Context, t *testing.T, cfg lambdatest.Config) runner {
-			t.Helper()
-			f, err := lambdatest.Start(ctx, cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(f.Close)
-			return f
-		})
-	})
-	t.Run("AWS's runtime interface emulator", func(t *testing.T) {
-		emulator := os.Getenv("CHAVEIRO_RIE")
-		if emulator == "" {
-			t.Skip("CHAVEIRO_RIE does not name the emulator; make test does")
-		}
-		t.Parallel()
-		test(t, func(ctx context.Context, t *testing.T, cfg lambdatest.Config) runner {
-			t.Helper()
-			e, err := lambdatest.StartEmulator(ctx, emulator, cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(e.Close)
-			return e
-		})
-	})
+// start starts the test function. It is closed when the test ends, or when ctx does.
+func start(ctx context.Context, t *testing.T, cfg lambdatest.Config) *lambdatest.Function {
+	t.Helper()
+	cfg.Bootstrap = bootstrap(t)
+	f, err := lambdatest.Start(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.Close)
+	return f
 }
 
 type answer struct {
@@ -90,11 +60,10 @@ type answer struct {
 	RequestID   string `json:"request_id"`
 	ARN         string `json:"arn"`
 	RemainingMS int64  `json:"remaining_ms"`
-	DeadlineMS  int64  `json:"deadline_ms"`
 	PID         int    `json:"pid"`
 }
 
-func mustInvoke(t *testing.T, f runner, event string) (answer, lambdatest.Result) {
+func mustInvoke(t *testing.T, f *lambdatest.Function, event string) (answer, lambdatest.Result) {
 	t.Helper()
 	result, err := f.Invoke(t.Context(), []byte(event))
 	if err != nil {
@@ -107,7 +76,7 @@ func mustInvoke(t *testing.T, f runner, event string) (answer, lambdatest.Result
 	return a, result
 }
 
-func mustFail(t *testing.T, f runner, event string) (*lambdatest.FunctionError, lambdatest.Result) {
+func mustFail(t *testing.T, f *lambdatest.Function, event string) (*lambdatest.FunctionError, lambdatest.Result) {
 	t.Helper()
 	result, err := f.Invoke(t.Context(), []byte(event))
 	var failure *lambdatest.FunctionError
@@ -122,50 +91,48 @@ func mustFail(t *testing.T, f runner, event string) (*lambdatest.FunctionError, 
 
 func TestAFunctionAnswersWithWhatLambdaWouldTellIt(t *testing.T) {
 	t.Parallel()
-	everyRunner(t, func(t *testing.T, start starter) {
-		f := start(t.Context(), t, lambdatest.Config{
-			Bootstrap: bootstrap(t), Name: "stack-refresher", Timeout: 20 * time.Second,
-			Env: map[string]string{"AWS_REGION": "sa-east-1", "GREETING": "olá"},
-		})
-		a, result := mustInvoke(t, f, `{"say":"one","env":"GREETING"}`)
-		if a.Said != "one" || a.Env != "olá" {
-			t.Errorf("said %q, GREETING %q", a.Said, a.Env)
-		}
-		if a.RemainingMS < 15_000 || a.RemainingMS > 20_000 {
-			t.Errorf("%d ms remain of a time-out of 20 s", a.RemainingMS)
-		}
-		if !strings.HasPrefix(a.ARN, "arn:aws:lambda:") || !strings.HasSuffix(a.ARN, ":function:stack-refresher") {
-			t.Errorf("invoked function ARN %q", a.ARN)
-		}
-		if a.RequestID == "" {
-			t.Error("the function was told no request id")
-		}
-		for _, line := range []string{"stdout: one\n", "stderr: one\n"} {
-			if !strings.Contains(result.Logs, line) {
-				t.Errorf("the logs lack %q:\n%s", line, result.Logs)
-			}
-		}
-
-		second, result := mustInvoke(t, f, `{"say":"two","env":"HOME"}`)
-		if second.PID != a.PID {
-			t.Error("the second invocation met another process")
-		}
-		if second.RequestID == a.RequestID {
-			t.Error("two invocations have one request id")
-		}
-		if second.Env != "" {
-			t.Errorf("the caller's environment leaked: HOME=%q", second.Env)
-		}
-		if strings.Contains(result.Logs, "one") {
-			t.Errorf("the second invocation's logs hold the first's:\n%s", result.Logs)
-		}
-		if all := f.Logs(); !strings.Contains(all, "stdout: one\n") || !strings.Contains(all, "stdout: two\n") {
-			t.Errorf("all logs:\n%s", all)
-		}
-		if result.Took <= 0 {
-			t.Errorf("took %s", result.Took)
-		}
+	f := start(t.Context(), t, lambdatest.Config{
+		Name: "stack-refresher", Timeout: 20 * time.Second,
+		Env: map[string]string{"AWS_REGION": "sa-east-1", "GREETING": "olá"},
 	})
+	a, result := mustInvoke(t, f, `{"say":"one","env":"GREETING"}`)
+	if a.Said != "one" || a.Env != "olá" {
+		t.Errorf("said %q, GREETING %q", a.Said, a.Env)
+	}
+	if a.RemainingMS < 15_000 || a.RemainingMS > 20_000 {
+		t.Errorf("%d ms remain of a time-out of 20 s", a.RemainingMS)
+	}
+	if !strings.HasPrefix(a.ARN, "arn:aws:lambda:") || !strings.HasSuffix(a.ARN, ":function:stack-refresher") {
+		t.Errorf("invoked function ARN %q", a.ARN)
+	}
+	if a.RequestID == "" {
+		t.Error("the function was told no request id")
+	}
+	for _, line := range []string{"stdout: one\n", "stderr: one\n"} {
+		if !strings.Contains(result.Logs, line) {
+			t.Errorf("the logs lack %q:\n%s", line, result.Logs)
+		}
+	}
+
+	second, result := mustInvoke(t, f, `{"say":"two","env":"HOME"}`)
+	if second.PID != a.PID {
+		t.Error("the second invocation met another process")
+	}
+	if second.RequestID == a.RequestID {
+		t.Error("two invocations have one request id")
+	}
+	if second.Env != "" {
+		t.Errorf("the caller's environment leaked: HOME=%q", second.Env)
+	}
+	if strings.Contains(result.Logs, "one") {
+		t.Errorf("the second invocation's logs hold the first's:\n%s", result.Logs)
+	}
+	if all := f.Logs(); !strings.Contains(all, "stdout: one\n") || !strings.Contains(all, "stdout: two\n") {
+		t.Errorf("all logs:\n%s", all)
+	}
+	if result.Took <= 0 {
+		t.Errorf("took %s", result.Took)
+	}
 }
 
 func TestFailuresCarryTypeAndMessageAndTheNextInvocationWorks(t *testing.T) {
@@ -184,21 +151,19 @@ func TestFailuresCarryTypeAndMessageAndTheNextInvocationWorks(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			everyRunner(t, func(t *testing.T, start starter) {
-				f := start(t.Context(), t, lambdatest.Config{Bootstrap: bootstrap(t), Timeout: time.Second})
-				before, _ := mustInvoke(t, f, `{"say":"before"}`)
-				failure, result := mustFail(t, f, strings.Replace(tt.event, "}", `,"say":"during"}`, 1))
-				if failure.Type != tt.wantType || !strings.Contains(failure.Message, tt.message) {
-					t.Errorf("got %v, want %s: … %s …", failure, tt.wantType, tt.message)
-				}
-				if !strings.Contains(result.Logs, "stdout: during\n") {
-					t.Errorf("the logs of a failed invocation are lost: %q", result.Logs)
-				}
-				after, _ := mustInvoke(t, f, `{"say":"after"}`)
-				if (after.PID == before.PID) != tt.sameProcess {
-					t.Errorf("process %d before, %d after", before.PID, after.PID)
-				}
-			})
+			f := start(t.Context(), t, lambdatest.Config{Timeout: time.Second})
+			before, _ := mustInvoke(t, f, `{"say":"before"}`)
+			failure, result := mustFail(t, f, strings.Replace(tt.event, "}", `,"say":"during"}`, 1))
+			if failure.Type != tt.wantType || !strings.Contains(failure.Message, tt.message) {
+				t.Errorf("got %v, want %s: … %s …", failure, tt.wantType, tt.message)
+			}
+			if !strings.Contains(result.Logs, "stdout: during\n") {
+				t.Errorf("the logs of a failed invocation are lost: %q", result.Logs)
+			}
+			after, _ := mustInvoke(t, f, `{"say":"after"}`)
+			if (after.PID == before.PID) != tt.sameProcess {
+				t.Errorf("process %d before, %d after", before.PID, after.PID)
+			}
 		})
 	}
 }
@@ -207,14 +172,10 @@ func TestTheDeadlineReachesTheHandler(t *testing.T) {
 	t.Parallel()
 	// aws-lambda-go ends the handler's context at the deadline, which is the very moment at which Lambda kills the process. With a clock
 	// that is 25 s slow the function is told a deadline 25 s before its end.
-	f, err := lambdatest.Start(t.Context(), lambdatest.Config{
-		Bootstrap: bootstrap(t), Timeout: 25*time.Second + 300*time.Millisecond,
-		Now: func() time.Time { return time.Now().Add(-25 * time.Second) },
+	f := start(t.Context(), t, lambdatest.Config{
+		Timeout: 25*time.Second + 300*time.Millisecond,
+		Now:     func() time.Time { return time.Now().Add(-25 * time.Second) },
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(f.Close)
 	failure, _ := mustFail(t, f, `{"do":"wait"}`)
 	if failure.Message != "saw the deadline" {
 		t.Errorf("got %v", failure)
@@ -271,9 +232,6 @@ func TestEveryFaultOfAConfigIsNamed(t *testing.T) {
 			t.Errorf("the error lacks %q: %v", want, err)
 		}
 	}
-	if _, err := lambdatest.StartEmulator(t.Context(), "no/such/emulator", lambdatest.Config{Bootstrap: bootstrap(t)}); err == nil {
-		t.Error("an emulator that does not exist was started")
-	}
 }
 
 func TestBuildRefusesWhatCouldNotStart(t *testing.T) {
@@ -292,11 +250,7 @@ func TestBuildRefusesWhatCouldNotStart(t *testing.T) {
 
 func TestInvocationsOfOneFunctionWaitForEachOther(t *testing.T) {
 	t.Parallel()
-	f, err := lambdatest.Start(t.Context(), lambdatest.Config{Bootstrap: bootstrap(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(f.Close)
+	f := start(t.Context(), t, lambdatest.Config{})
 	var wg sync.WaitGroup
 	for n := range 8 {
 		wg.Go(func() {
@@ -320,11 +274,11 @@ func TestNoProcessIsLeftBehind(t *testing.T) {
 	}
 	ends := []struct {
 		name string
-		end  func(f runner, cancel context.CancelFunc)
+		end  func(f *lambdatest.Function, cancel context.CancelFunc)
 	}{
-		{"when it is closed", func(f runner, _ context.CancelFunc) { f.Close(); f.Close() }},
-		{"when the context of its start ends", func(_ runner, cancel context.CancelFunc) { cancel() }},
-		{"when an invocation is given up", func(f runner, _ context.CancelFunc) {
+		{"when it is closed", func(f *lambdatest.Function, _ context.CancelFunc) { f.Close(); f.Close() }},
+		{"when the context of its start ends", func(_ *lambdatest.Function, cancel context.CancelFunc) { cancel() }},
+		{"when an invocation is given up", func(f *lambdatest.Function, _ context.CancelFunc) {
 			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 			defer cancel()
 			_, _ = f.Invoke(ctx, []byte(`{"do":"hang"}`))
@@ -334,34 +288,29 @@ func TestNoProcessIsLeftBehind(t *testing.T) {
 	for _, tt := range ends {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			everyRunner(t, func(t *testing.T, start starter) {
-				ctx, cancel := context.WithCancel(t.Context())
-				defer cancel()
-				f := start(ctx, t, lambdatest.Config{Bootstrap: bootstrap(t)})
-				a, _ := mustInvoke(t, f, `{}`)
-				if !running(a.PID) {
-					t.Fatalf("process %d does not run while the function does", a.PID)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			f := start(ctx, t, lambdatest.Config{})
+			a, _ := mustInvoke(t, f, `{}`)
+			if !running(a.PID) {
+				t.Fatalf("process %d does not run while the function does", a.PID)
+			}
+			tt.end(f, cancel)
+			for deadline := time.Now().Add(5 * time.Second); running(a.PID); time.Sleep(5 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatalf("process %d still runs", a.PID)
 				}
-				tt.end(f, cancel)
-				for deadline := time.Now().Add(5 * time.Second); running(a.PID); time.Sleep(5 * time.Millisecond) {
-					if time.Now().After(deadline) {
-						t.Fatalf("process %d still runs", a.PID)
-					}
-				}
-				if _, err := f.Invoke(context.Background(), []byte(`{}`)); !errors.Is(err, lambdatest.ErrClosed) {
-					t.Errorf("an invocation after the end: %v, want ErrClosed", err)
-				}
-			})
+			}
+			if _, err := f.Invoke(context.Background(), []byte(`{}`)); !errors.Is(err, lambdatest.ErrClosed) {
+				t.Errorf("an invocation after the end: %v, want ErrClosed", err)
+			}
 		})
 	}
 }
 
 func TestCloseEndsARunningInvocation(t *testing.T) {
 	t.Parallel()
-	f, err := lambdatest.Start(t.Context(), lambdatest.Config{Bootstrap: bootstrap(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := start(t.Context(), t, lambdatest.Config{})
 	failed := make(chan error, 1)
 	go func() {
 		_, err := f.Invoke(context.Background(), []byte(`{"do":"hang","say":"begun"}`))

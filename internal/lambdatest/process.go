@@ -14,9 +14,9 @@ type process struct {
 	err  error         // how it ended; read after done
 }
 
-func startProcess(ctx context.Context, program string, args, env []string, out *output) (*process, error) {
+func startProcess(ctx context.Context, program string, env []string, out *output) (*process, error) {
 	p := &process{done: make(chan struct{})}
-	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), program, args...)
+	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), program)
 	p.cmd.Dir = filepath.Dir(program)
 	p.cmd.Env = env
 	p.cmd.Stdout, p.cmd.Stderr = out.file, out.file
@@ -46,7 +46,7 @@ func (p *process) kill() {
 		return // its number may belong to another process by now
 	default:
 	}
-	killTree(p.cmd.Process)
+	killGroup(p.cmd.Process)
 	<-p.done
 }
 

@@ -10,4 +10,4 @@ import (
 // tie does nothing here: a function whose Runtime API is gone ends by itself.
 func tie(*exec.Cmd) {}
 
-func killTree(p *os.Process) { _ = p.Kill() }
+func killGroup(p *os.Process) { _ = p.Kill() }

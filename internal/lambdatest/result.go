@@ -21,7 +21,7 @@ const (
 // Result is what one invocation gave.
 type Result struct {
 	Payload   json.RawMessage // the function's answer, as it wrote it; nil if it failed
-	RequestID string          // "" from an Emulator, which does not tell it
+	RequestID string          // random
 	Logs      string          // what the process wrote to stdout and stderr from the start of the invocation to its end, a cold start included
 	Took      time.Duration   // a cold start included
 }

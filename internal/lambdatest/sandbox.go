@@ -29,7 +29,7 @@ func startSandbox(ctx context.Context, cfg *Config, out *output) (*sandbox, erro
 
 	printed := out.size()
 	env := append(cfg.environ(), "AWS_LAMBDA_RUNTIME_API="+listener.Addr().String())
-	if s.proc, err = startProcess(ctx, cfg.Bootstrap, nil, env, out); err != nil {
+	if s.proc, err = startProcess(ctx, cfg.Bootstrap, env, out); err != nil {
 		s.closeAPI()
 		return nil, fmt.Errorf("start %s: %w", cfg.Bootstrap, err)
 	}

@@ -142,7 +142,7 @@ func (v view) paused() bool {
 	if v.Secret != nil {
 		return v.Secret.Paused
 	}
-	return v.State.Paused
+	return v.Paused
 }
 
 // current is the version id of AWSCURRENT as it was seen last.
@@ -180,7 +180,8 @@ func wanted(now time.Time, v view, ov Override) Decision {
 	case ov.RejectedVersion != 0:
 		return rejected(now, v, ov.RejectedVersion)
 	case t == nil:
-		return Decision{Action: Renew, Reason: ChangedByOther, Text: fmt.Sprintf("changed_by_other: version %d exists without a state", v.Parameter.Version)}
+		return Decision{Action: Renew, Reason: ChangedByOther,
+			Text: fmt.Sprintf("changed_by_other: version %d exists without a state", v.Parameter.Version)}
 	case v.Parameter != nil && v.Parameter.Version != t.Version:
 		return Decision{Action: Renew, Reason: ChangedByOther,
 			Text: fmt.Sprintf("changed_by_other: the parameter has version %d, this program wrote %d", v.Parameter.Version, t.Version)}
@@ -280,7 +281,7 @@ func suspended(now time.Time, v view, p Policy, ov Override, want Decision) Deci
 	standby := v.Failure.Class == Credentials && v.renewalDue(now)
 	next := p.NextTrial(now, v.Failure.FirstAt, interval)
 	start, last := now.Add(p.Tolerance()), v.Failure.LastAt.Add(p.Tolerance())
-	due := p.TrialDue(start, v.Failure.FirstAt, interval) && !sameInterval(last, start, v.Failure.FirstAt, interval)
+	due := p.TrialDue(start, v.Failure.FirstAt, interval) && !trialMade(start, v.Failure.FirstAt, last, interval)
 	switch {
 	case ov.Force:
 		return Decision{Action: Renew, Reason: Forced, UseStandby: standby}
@@ -294,10 +295,11 @@ func suspended(now time.Time, v view, p Policy, ov Override, want Decision) Deci
 	}
 }
 
-// sameInterval reports whether a and b lie in the same interval, counted from first. Then the trial of that interval was made: readers that report
-// a rejected token make no further one.
-func sameInterval(a, b, first time.Time, interval time.Duration) bool {
-	return a.Sub(first)/interval == b.Sub(first)/interval
+// trialMade reports whether the last attempt was made since the interval that holds start began, also by a run that began later. Intervals count
+// from first. So readers that report a rejected token make no further trial. A last attempt further ahead than an interval is ignored.
+func trialMade(start, first, last time.Time, interval time.Duration) bool {
+	began := start.Add(-(start.Sub(first) % interval))
+	return !last.Before(began) && last.Before(start.Add(interval))
 }
 
 // listingLag is how long a listing of secrets may show an older state, with a reserve: Secrets Manager names five minutes.

@@ -7,10 +7,15 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+
+	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
-//go:embed data/*.json
+//go:embed data/*.json errors.json
 var data embed.FS
+
+// sharedErrors is the file of the rules that the dialect of every provider ends with.
+const sharedErrors = "errors.json"
 
 // Catalogue holds the providers that a connection may name. The zero value is empty.
 type Catalogue struct {
@@ -38,8 +43,12 @@ func load(from files, dir string) (Catalogue, error) {
 	}
 	c := Catalogue{byID: make(map[string]Provider, len(entries))}
 	var faults []error
+	shared, err := loadShared(from)
+	if err != nil {
+		faults = append(faults, err)
+	}
 	for _, entry := range entries {
-		p, err := loadFile(from, dir, entry.Name())
+		p, err := loadFile(from, dir, entry.Name(), shared)
 		if err != nil {
 			faults = append(faults, err)
 			continue
@@ -54,18 +63,39 @@ func load(from files, dir string) (Catalogue, error) {
 	return c, nil
 }
 
-// loadFile reads one file; every fault in it is named with the file.
-func loadFile(from files, dir, base string) (Provider, error) {
+// loadShared reads the rules that every dialect ends with.
+func loadShared(from files) ([]oauth.ErrorRule, error) {
+	raw, err := from.ReadFile(sharedErrors)
+	if err != nil {
+		return nil, fmt.Errorf("read catalogue: %w", err)
+	}
+	var vendors []vendorErrors
+	if err := decode(raw, &vendors); err != nil {
+		return nil, fmt.Errorf("%s: %w", sharedErrors, err)
+	}
+	var rules []oauth.ErrorRule
+	for _, v := range vendors {
+		rules = append(rules, errorRules(v.Errors)...)
+	}
+	if err := (oauth.Dialect{Errors: rules}).Validate(); err != nil {
+		return nil, fmt.Errorf("%s: %w", sharedErrors, err)
+	}
+	return rules, nil
+}
+
+// loadFile reads one file; every fault in it is named with the file. The shared rules come after the provider's own.
+func loadFile(from files, dir, base string, shared []oauth.ErrorRule) (Provider, error) {
 	raw, err := from.ReadFile(dir + "/" + base)
 	if err != nil {
 		return Provider{}, fmt.Errorf("read catalogue: %w", err)
 	}
-	f, err := decode(raw)
-	if err != nil {
+	var f file
+	if err := decode(raw, &f); err != nil {
 		return Provider{}, fmt.Errorf("%s: %w", base, err)
 	}
 	p := f.provider()
 	faults := p.faults() // those of the dialect too
+	p.Dialect.Errors = slices.Concat(p.Dialect.Errors, shared)
 	if checked, err := p.Dialect.Checked(); err == nil {
 		p.Dialect = checked
 	}

@@ -7,8 +7,6 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
-
-	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // mustLoad is the embedded catalogue.
@@ -51,11 +49,11 @@ func TestHotmart(t *testing.T) {
 	if p.TokenEndpointFor(Production) != endpoint || p.TokenEndpointFor(Sandbox) != endpoint {
 		t.Errorf("endpoints %q and %q, want the same for both environments", p.TokenEndpointFor(Production), p.TokenEndpointFor(Sandbox))
 	}
-	if p.DefaultAuthMethod() != oauth.ClientSecretBasic || !p.RawBasic || !p.BasicToken {
+	if p.DefaultAuthMethod() != ClientSecretBasic || !p.RawBasic || !p.BasicToken {
 		t.Errorf("method %q, raw %t, basic token %t", p.DefaultAuthMethod(), p.RawBasic, p.BasicToken)
 	}
-	for method, want := range map[oauth.AuthMethod]bool{
-		oauth.ClientSecretBasic: true, oauth.ClientSecretQuery: true, oauth.ClientSecretPost: true, oauth.ClientSecretJSON: false,
+	for method, want := range map[AuthMethod]bool{
+		ClientSecretBasic: true, ClientSecretQuery: true, ClientSecretPost: true, ClientSecretJSON: false,
 	} {
 		if got := p.Allows(method); got != want {
 			t.Errorf("Allows(%s) = %t, want %t", method, got, want)
@@ -71,7 +69,7 @@ func TestKiwify(t *testing.T) {
 	if p.TokenEndpoint != "https://public-api.kiwify.com/v1/oauth/token" || p.TokenEndpointFor(Sandbox) != "" {
 		t.Errorf("endpoints %q and %q", p.TokenEndpoint, p.TokenEndpointFor(Sandbox))
 	}
-	if !slices.Equal(p.AuthMethods, []oauth.AuthMethod{oauth.ClientSecretPost}) {
+	if !slices.Equal(p.AuthMethods, []AuthMethod{ClientSecretPost}) {
 		t.Errorf("methods %v", p.AuthMethods)
 	}
 	if p.AccountClaim != "store_id" || !p.PublishAccount || !p.HasAccount() {
@@ -160,7 +158,13 @@ func valid() map[string]any {
 
 func loadOne(t *testing.T, content string) (Catalogue, error) {
 	t.Helper()
-	return load(fstest.MapFS{"data/acme.json": {Data: []byte(content)}}, "data")
+	return load(withShared(fstest.MapFS{"data/acme.json": {Data: []byte(content)}}, `[]`), "data")
+}
+
+// withShared adds a file of shared rules.
+func withShared(files fstest.MapFS, rules string) fstest.MapFS {
+	files[sharedErrors] = &fstest.MapFile{Data: []byte(rules)}
+	return files
 }
 
 func TestAValidFileLoads(t *testing.T) {
@@ -214,7 +218,9 @@ func TestABrokenFileIsRefusedByFileAndField(t *testing.T) {
 		{"a fixed Authorization", "headers", map[string]string{"authorization": "x"}, "headers: "},
 		{"a field of the answer that does not exist", "answer", map[string]any{"fields": map[string]string{"token": "t"}}, `answer: dialect: unknown field "token"`},
 		{"a pattern that does not compile", "answer", rule("message", "("), "answer: dialect: error rule 1: message: "},
-		{"a rule for every answer", "answer", rule("error", ""), "answer: dialect: error rule 1: names no condition"},
+		{"a field without a pattern", "answer", rule("field", "error.type"), "answer: dialect: error rule 1: field and match"},
+		{"a pattern without a field", "answer", rule("match", "x"), "answer: dialect: error rule 1: field and match"},
+		{"a rule for every answer", "answer", rule("error", ""), "answer: dialect: error rule 1: states no condition"},
 		{"a class that does not exist", "answer", rule("class", "fatal"), "answer: dialect: error rule 1: class "},
 		{"a code with capitals", "answer", rule("code", "Bad"), "answer: dialect: error rule 1: code "},
 		{"a status that does not exist", "answer", rule("status", 1000), "answer.errors[0].status: "},
@@ -266,7 +272,7 @@ func TestWhatIsNoObjectIsRefused(t *testing.T) {
 
 func TestAllFaultsAreReportedTogether(t *testing.T) {
 	_, err := load(fstest.MapFS{"data/a.json": {Data: []byte(`{}`)}, "data/b.json": {Data: []byte(`nonsense`)}}, "data")
-	for _, want := range []string{"a.json: name: ", "a.json: auth_methods: ", "b.json: decode: "} {
+	for _, want := range []string{"errors.json: file does not exist", "a.json: name: ", "a.json: auth_methods: ", "b.json: decode: "} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q in it", err, want)
 		}

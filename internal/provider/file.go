@@ -23,7 +23,7 @@ type file struct {
 	SandboxTokenEndpoint string              `json:"sandbox_token_endpoint"`
 	Environments         []string            `json:"environments"`
 	WrongHosts           map[string]string   `json:"wrong_hosts"`
-	AuthMethods          []oauth.AuthMethod  `json:"auth_methods"`
+	AuthMethods          []AuthMethod        `json:"auth_methods"`
 	RawBasic             bool                `json:"raw_basic"`
 	JSONBody             bool                `json:"json_body"`
 	GrantTypes           []string            `json:"grant_types"`
@@ -61,6 +61,8 @@ type errorRule struct {
 	Status     int         `json:"status"`
 	Error      string      `json:"error"`
 	Message    string      `json:"message"`
+	Field      string      `json:"field"`
+	Match      string      `json:"match"`
 	Class      oauth.Class `json:"class"`
 	Code       string      `json:"code"`
 	RetryAfter duration    `json:"retry_after"`
@@ -96,18 +98,24 @@ func (d *duration) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// decode reads one data file and refuses fields that it does not know.
-func decode(raw []byte) (file, error) {
+// vendorErrors is an entry of the file of shared rules: how one vendor reports errors, whatever provider the connection names.
+type vendorErrors struct {
+	Vendor string      `json:"vendor"`
+	Docs   string      `json:"docs"`
+	Errors []errorRule `json:"errors"`
+}
+
+// decode reads one data file into v and refuses fields that it does not know.
+func decode(raw []byte, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
-	var f file
-	if err := dec.Decode(&f); err != nil {
-		return file{}, fmt.Errorf("decode: %w", err)
+	if err := dec.Decode(v); err != nil {
+		return fmt.Errorf("decode: %w", err)
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return file{}, errors.New("decode: something follows the object")
+		return errors.New("decode: something follows the object")
 	}
-	return f, nil
+	return nil
 }
 
 // provider turns the data into what the program uses.
@@ -143,11 +151,17 @@ func (a answer) dialect() oauth.Dialect {
 		ExpiresInUnit: time.Duration(a.ExpiresInUnit),
 		RateLimitWait: time.Duration(a.RateLimitWait),
 	}
-	for _, r := range a.Errors {
-		d.Errors = append(d.Errors, oauth.ErrorRule{
-			Status: r.Status, Error: r.Error, Message: r.Message,
+	d.Errors = errorRules(a.Errors)
+	return d
+}
+
+func errorRules(data []errorRule) []oauth.ErrorRule {
+	var rules []oauth.ErrorRule
+	for _, r := range data {
+		rules = append(rules, oauth.ErrorRule{
+			Status: r.Status, Error: r.Error, Message: r.Message, Field: r.Field, Match: r.Match,
 			Class: r.Class, Code: r.Code, RetryAfter: time.Duration(r.RetryAfter),
 		})
 	}
-	return d
+	return rules
 }

@@ -51,15 +51,15 @@ type Provider struct {
 	Environments         []string          // what environment may say; the first is Production
 	WrongHosts           map[string]string // hosts that circulate as token endpoints and are none: host -> why
 
-	AuthMethods   []oauth.AuthMethod // what token_endpoint_auth_method may say; the first is the default
-	RawBasic      bool               // see oauth.Request
-	JSONBody      bool               // see oauth.Request
-	GrantTypes    []string           // what grant_type may say; the first is the default
-	OmitGrantType bool               // see oauth.Request
-	Params        url.Values         // fixed parameters of every token request
-	ParamNames    map[string]string  // standard parameter name -> the provider's
-	Headers       http.Header        // fixed headers of every token request
-	Dialect       oauth.Dialect      // how its answers differ from RFC 6749
+	AuthMethods   []AuthMethod      // what token_endpoint_auth_method may say; the first is the default
+	RawBasic      bool              // see oauth.Endpoint
+	JSONBody      bool              // see oauth.Endpoint
+	GrantTypes    []string          // what grant_type may say; the first is the default
+	OmitGrantType bool              // see oauth.Endpoint
+	Params        url.Values        // fixed parameters of every token request
+	ParamNames    map[string]string // standard parameter name -> the provider's
+	Headers       http.Header       // fixed headers of every token request
+	Dialect       oauth.Dialect     // how its answers differ from RFC 6749
 
 	BasicToken       bool   // the panel hands out a ready-made Basic value, so basic_token is accepted
 	ScopeRequired    bool   // without scope the provider refuses, so the document must have one
@@ -112,7 +112,7 @@ type Evidence struct {
 }
 
 // DefaultAuthMethod is the method of a connection that names none.
-func (p Provider) DefaultAuthMethod() oauth.AuthMethod { return p.AuthMethods[0] }
+func (p Provider) DefaultAuthMethod() AuthMethod { return p.AuthMethods[0] }
 
 // TokenEndpointFor returns the token endpoint of an environment, "" when the connection has to give it.
 func (p Provider) TokenEndpointFor(environment string) string {
@@ -146,7 +146,7 @@ func (p Provider) Unverified() []string {
 }
 
 // Allows reports whether a connection may use method.
-func (p Provider) Allows(method oauth.AuthMethod) bool { return slices.Contains(p.AuthMethods, method) }
+func (p Provider) Allows(method AuthMethod) bool { return slices.Contains(p.AuthMethods, method) }
 
 // methods is the list of a provider's methods for a message.
 func (p Provider) methods() string {

@@ -109,7 +109,7 @@ func (p Provider) checkEnvironments(v *faultList) {
 }
 
 func (p Provider) checkRequest(v *faultList) {
-	known := []oauth.AuthMethod{oauth.ClientSecretBasic, oauth.ClientSecretPost, oauth.ClientSecretQuery, oauth.ClientSecretJSON}
+	known := []AuthMethod{ClientSecretBasic, ClientSecretPost, ClientSecretQuery, ClientSecretJSON}
 	if len(p.AuthMethods) == 0 {
 		v.add("auth_methods", "missing")
 	}
@@ -118,7 +118,7 @@ func (p Provider) checkRequest(v *faultList) {
 			v.add("auth_methods", "%q is unknown", m)
 		}
 	}
-	basic := slices.Contains(p.AuthMethods, oauth.ClientSecretBasic)
+	basic := slices.Contains(p.AuthMethods, ClientSecretBasic)
 	if p.RawBasic && !basic {
 		v.add("raw_basic", "without client_secret_basic in auth_methods (%s)", p.methods())
 	}

@@ -114,7 +114,7 @@ func functions() map[string]func(t *testing.T, w *world, env []string, connectio
 func TestAFunctionReadsThroughTheExtension(t *testing.T) {
 	for name, run := range functions() {
 		t.Run(name, func(t *testing.T) {
-			w := published(t)
+			w := stored(t)
 			env := startExtension(t, w)
 			for _, connection := range []string{hotmartShop, kiwifyMain} {
 				w.aws.ResetCalls()
@@ -128,7 +128,7 @@ func TestAFunctionReadsThroughTheExtension(t *testing.T) {
 func TestAFunctionSaysWhatTheExtensionRefuses(t *testing.T) {
 	for name, run := range functions() {
 		t.Run(name, func(t *testing.T) {
-			w := published(t)
+			w := stored(t)
 			env := startExtension(t, w)
 			wantFailure(t, run(t, w, env, "hotmart/loja-z"), "400")
 			wantFailure(t, run(t, w, append(env, "AWS_SESSION_TOKEN=another"), hotmartShop), "401")

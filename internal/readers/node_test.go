@@ -63,7 +63,7 @@ func quoted(connection string) string { return "'" + connection + "'" }
 
 // TestNodeKeepsATokenFor300Seconds moves the clock of the program, which is what the cache looks at.
 func TestNodeKeepsATokenFor300Seconds(t *testing.T) {
-	program, w := nodeProgram(t), published(t)
+	program, w := nodeProgram(t), stored(t)
 	wantTokens(t, runNode(w, program, `const now = Date.now, c = 'hotmart/loja-a', tokens = [];
 for (const seconds of [0, 299, 301]) {
   Date.now = () => now() + seconds * 1000;

@@ -50,7 +50,7 @@ func phpProgram(t *testing.T) string {
 }
 
 func TestPHPKeepsATokenFor240Seconds(t *testing.T) {
-	program, w := phpProgram(t), published(t)
+	program, w := phpProgram(t), stored(t)
 	got := servePHP(w, program, "access_token('hotmart/loja-a')", "[apcu_key_info('token of hotmart/loja-a')['ttl'], apcu_cache_info()['num_entries']]")
 	if !got.ok || !strings.HasSuffix(got.out, ",[240,1]]") {
 		t.Errorf("the cache should hold one entry for 240 seconds; %s", got.err)

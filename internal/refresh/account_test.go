@@ -81,7 +81,7 @@ func TestAnAccountIDThatCannotBeWrittenIsReportedAndKeepsNoTokenBack(t *testing.
 		}
 		var reported []string
 		for _, ev := range in.events {
-			if ev.Kind == refresh.EventUnrecorded && strings.Contains(ev.Message, "account_id was not published: PutParameter "+accountName(denied)) {
+			if ev.Kind == refresh.EventUnrecorded && strings.HasPrefix(ev.Message, "account_id was not published: ") && strings.Contains(ev.Message, "PutParameter "+accountName(denied)) {
 				reported = append(reported, ev.Connection)
 			}
 		}

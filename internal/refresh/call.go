@@ -3,7 +3,6 @@ package refresh
 import (
 	"encoding/json"
 	"errors"
-	"slices"
 
 	"github.com/chaveiro/chaveiro/internal/event"
 )
@@ -64,13 +63,4 @@ func (c *Call) check() error {
 		return errors.New(`event: field "rejected_version": cannot stand beside "force": leave one of them out`)
 	}
 	return nil
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

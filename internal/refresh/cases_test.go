@@ -2,6 +2,8 @@ package refresh_test
 
 import (
 	"context"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -400,8 +402,12 @@ func TestACancelledRunEndsAtOnce(t *testing.T) {
 type broken struct{ acquire.Requester }
 
 func (b broken) TokenWithRetry(ctx context.Context, req oauth.TokenRequest, r oauth.Retry) (oauth.Attempt, error) {
-	if strings.HasSuffix(req.ClientID, "tenant-0001") {
-		panic(req.ClientSecret.Reveal())
+	call := oauth.Call{Form: url.Values{}, Header: http.Header{}}
+	if err := req.Auth.Apply(ctx, &call); err != nil {
+		return oauth.Attempt{}, err
+	}
+	if strings.HasSuffix(call.Form.Get("client_id"), "tenant-0001") {
+		panic(call.Form.Get("client_secret"))
 	}
 	return b.Requester.TokenWithRetry(ctx, req, r)
 }

@@ -96,7 +96,7 @@ func (b *board) toVerify() []store.Name {
 	const most = namesPerCall * callsPerRun
 	parts := (len(all) + most - 1) / most
 	if parts > 1 {
-		turn := uint64(b.run.start.Unix()/int64(b.run.cfg.Period/time.Second)) % uint64(parts)
+		turn := int(b.run.start.Unix() / int64(b.run.cfg.Period/time.Second) % int64(parts))
 		all = slices.DeleteFunc(all, func(n store.Name) bool { return slot(n.Connection, parts) != turn })
 	}
 	for _, list := range [][]store.Name{conflicts, all} {
@@ -109,10 +109,10 @@ func (b *board) toVerify() []store.Name {
 }
 
 // slot spreads connections evenly over the parts.
-func slot(id string, parts int) uint64 {
-	h := fnv.New64a()
+func slot(id string, parts int) int {
+	h := fnv.New32a()
 	_, _ = h.Write([]byte(id))
-	return h.Sum64() % uint64(parts)
+	return int(int64(h.Sum32()) % int64(parts))
 }
 
 // takeParameters takes in what GetParameters showed. A token that this run has already touched is not compared.

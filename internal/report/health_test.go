@@ -63,7 +63,7 @@ func (states) Scan(_ context.Context, page func([]lifecycle.State)) error {
 type prober struct{ probe.Prober }
 
 func (prober) Probe(_ context.Context, req oauth.TokenRequest) (oauth.ProbeResult, error) {
-	if req.TokenEndpoint == "https://public-api.kiwify.com/v1/oauth/token" {
+	if req.Endpoint.URL == "https://public-api.kiwify.com/v1/oauth/token" {
 		latency := oauth.Latency{FirstByte: 240 * time.Millisecond, Total: 250 * time.Millisecond}
 		return oauth.ProbeResult{Status: 400, Code: "client_auth_not_seen", Latency: latency}, nil
 	}

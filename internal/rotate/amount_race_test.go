@@ -6,6 +6,6 @@ package rotate_test
 const (
 	everySecond    = 40
 	everyThird     = 900
-	leastSchedules = 2_000
+	leastSchedules = 1_600
 	leastSteps     = 3_000
 )

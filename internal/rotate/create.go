@@ -102,7 +102,7 @@ func (s *step) candidate(ctx context.Context, current acquire.Source) (oauth.Sec
 }
 
 func (s *step) noCandidate() error {
-	return permanent(CodeNoCandidate, "no version has the stage CANDIDATE, so there are no new client credentials to rotate to; AWSCURRENT is unchanged",
+	return permanent(CodeNoCandidate, "no version has the stage CANDIDATE, so there are no new client credentials; AWSCURRENT is unchanged",
 		"Stage them: "+s.commands().stage()+" (pair.json: client_id and client_secret, nothing else), then "+s.commands().rotate()+
 			". A whole document that was stored with put-secret-value needs no rotation")
 }
@@ -121,7 +121,8 @@ func (s *step) checkConfiguration(ctx context.Context, current acquire.Source) e
 		text = "configuration_changed: no token was published for this connection yet"
 	}
 	return permanent(CodeConfigurationChanged, text+"; first let AWSCURRENT get a token, with its own client credentials",
-		"The refresher requests it in its next sweep. If you did not change the document, look who did. When the token is published: "+s.commands().rotate())
+		"The refresher requests it in its next sweep. If you did not change the document, find out who did. Once the token is published: "+
+			s.commands().rotate())
 }
 
 // merge merges staged client credentials into the AWSCURRENT document. No other fields are allowed, so no rotation changes where a secret is sent.
@@ -131,7 +132,7 @@ func (s *step) merge(current acquire.Source, staged store.Document) (acquire.Sou
 		err = connection.BinaryError(s.id)
 	}
 	if err == nil {
-		err = connection.WholePair(value)
+		err = connection.ValidateCredentials(value)
 	}
 	if err == nil {
 		value, err = connection.MergeCredentials(current.Document.Value, staged.Value)
@@ -157,7 +158,7 @@ func (s *step) checkNew(ctx context.Context, merged, current acquire.Source, sta
 		return s.nothingNew()
 	}
 	previous := s.secret.Holder(store.StagePrevious)
-	if previous == "" || previous == staged.VersionID || connection.Says(staged.Value, allowPrevious) {
+	if previous == "" || previous == staged.VersionID || connection.BoolField(staged.Value, allowPrevious) {
 		return nil
 	}
 	doc, err := s.read(ctx, previous, store.StagePrevious)
@@ -199,7 +200,7 @@ func (s *step) put(ctx context.Context, value oauth.Secret) error {
 		case err == nil && !empty:
 			return permanent(CodePendingConflict, "the AWSPENDING version has another value than this function put: two rotations run, or a person changed it",
 				"Rotate again: "+s.commands().rotate())
-		case err != nil && !isConflict(err):
+		case err != nil && limit.Err() == nil && !isConflict(err):
 			return err
 		}
 		if !sleep(limit, readBackWait) {

@@ -141,7 +141,7 @@ func (s *step) secretError(ctx context.Context, verb string, err error) *Error {
 	case errors.Is(err, store.ErrAccessDenied):
 		e.Code, e.endsRotation = CodeAccess, true
 		e.Advice = "The rotator's role reaches only secrets whose rotation function is this one (its ARN without a version or alias): set it with " +
-			s.commands().rotate() + ". If it is set, allow DescribeSecret, GetSecretValue, PutSecretValue and UpdateSecretVersionStage on this secret to the role"
+			s.commands().rotate() + ". If it is set, allow the role DescribeSecret, GetSecretValue, PutSecretValue and UpdateSecretVersionStage on the secret"
 	case errors.Is(err, store.ErrStageMismatch), errors.Is(err, store.ErrStageMoved):
 		e.Code, e.Transient = CodeStateConflict, true
 		e.Advice = "A stage was moved meanwhile. " + retriedByAWS
@@ -168,23 +168,25 @@ func stateError(ctx context.Context, verb string, err error) *Error {
 		e.Advice = "Update this function to the version that wrote the state; " + retriedByAWS
 	case errors.Is(err, store.ErrAccessDenied), errors.Is(err, store.ErrNotFound):
 		e.Code, e.Transient, e.endsRotation = CodeAccess, false, true
-		e.Advice = "Compare STATE_TABLE with the name of the table, and allow dynamodb:BatchGetItem, UpdateItem and DeleteItem on it to the rotator's role. Then rotate again"
+		e.Advice = "Compare STATE_TABLE with the name of the table, and allow the rotator's role dynamodb:BatchGetItem and dynamodb:UpdateItem on it. " +
+			"Then rotate again"
 	}
 	return orDeadline(ctx, e)
 }
 
-// providerError is what a provider's response to a version's client credentials means. who is the subject of the sentence. An *Error stays what
+// providerError is what a provider's response to a token request means. whose are the client credentials, for the sentence. An *Error stays what
 // it is.
-func providerError(err error, who string) *Error {
+func providerError(err error, src acquire.Source, whose string) *Error {
 	var own *Error
 	if errors.As(err, &own) {
 		return own
 	}
+	request := "token request to " + providerName(src) + " with " + whose
 	cause := acquire.CauseOf(err)
 	if !cause.FromProvider {
-		return &Error{Code: CodeInternal, Text: who + ": there is no response of the provider", Transient: true, cause: err}
+		return &Error{Code: CodeInternal, Text: request + ": there is no response of the provider", Transient: true, cause: err}
 	}
-	e := &Error{Text: who + ": " + cause.Text, HTTPStatus: cause.HTTPStatus, OAuthCode: cause.Code, cause: err}
+	e := &Error{Text: request + ": " + cause.Text, HTTPStatus: cause.HTTPStatus, OAuthCode: cause.Code, cause: err}
 	if errors.Is(err, oauth.ErrCanceled) {
 		cause.Class = lifecycle.Canceled
 	}

@@ -36,7 +36,7 @@ var tokenPattern = regexp.MustCompile(`^[A-Za-z0-9_+=.@:/-]+$`)
 // secretIDPattern is what an ARN or a name may be made of.
 var secretIDPattern = regexp.MustCompile(`^[A-Za-z0-9/_+=.@:!-]+$`)
 
-// maxSecretID is in bytes. It does not stand in the expression: a repetition of a thousand costs every cold start milliseconds.
+// maxSecretID is in bytes. It is not part of the pattern: compiling a repetition of a thousand takes milliseconds at every cold start.
 const maxSecretID = 1000
 
 // ParseEvent reads the event of one step. Other fields are ignored, names count by their exact spelling. The error is an *Error with
@@ -44,7 +44,7 @@ const maxSecretID = 1000
 func ParseEvent(raw []byte) (Event, error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &fields); err != nil || fields == nil {
-		return Event{}, invalidEvent("it is no JSON object")
+		return Event{}, invalidEvent("it is not a JSON object")
 	}
 	var ev Event
 	for _, f := range []struct {
@@ -69,28 +69,28 @@ func ParseEvent(raw []byte) (Event, error) {
 	return ev, ev.check()
 }
 
-// check looks at the event's fields without asking anybody (G1).
+// check checks the event's fields, without any call (G1).
 func (ev Event) check() error {
 	switch {
 	case ev.Step == "":
 		return invalidEvent("Step is missing")
 	case !slices.Contains(Steps(), ev.Step):
-		return invalidEvent("Step is none of createSecret, setSecret, testSecret, finishSecret")
+		return invalidEvent("Step must be createSecret, setSecret, testSecret or finishSecret")
 	case ev.SecretID == "":
 		return invalidEvent("SecretId is missing")
 	case len(ev.SecretID) > maxSecretID || !secretIDPattern.MatchString(ev.SecretID):
-		return invalidEvent("SecretId is neither an ARN nor a name of a secret")
+		return invalidEvent("SecretId must be the ARN or the name of a secret")
 	case ev.Token == "":
 		return invalidEvent("ClientRequestToken is missing")
 	case len(ev.Token) < 32 || len(ev.Token) > 64:
-		return invalidEvent("ClientRequestToken does not have 32 to 64 characters")
+		return invalidEvent("ClientRequestToken must have 32 to 64 characters")
 	case !tokenPattern.MatchString(ev.Token):
-		return invalidEvent("ClientRequestToken holds a character that no version id has")
+		return invalidEvent("ClientRequestToken has a character that no version id has")
 	}
 	return nil
 }
 
 func invalidEvent(why string) error {
-	return &Error{Code: CodeEventInvalid, Text: "the event is not one of Secrets Manager's rotation: " + why,
-		Advice: "Let Secrets Manager invoke this function: aws secretsmanager rotate-secret. events/rotator holds examples for a local run"}
+	return &Error{Code: CodeEventInvalid, Text: "this is not a rotation event of Secrets Manager: " + why,
+		Advice: "Secrets Manager invokes this function: aws secretsmanager rotate-secret. Examples for a local run are in events/rotator"}
 }

@@ -8,7 +8,9 @@ import (
 )
 
 func TestTheExamplesOfEventsAreRead(t *testing.T) {
-	for file, step := range map[string]rotate.Step{"create": rotate.CreateSecret, "set": rotate.SetSecret, "test": rotate.TestSecret, "finish": rotate.FinishSecret} {
+	for file, step := range map[string]rotate.Step{
+		"create": rotate.CreateSecret, "set": rotate.SetSecret, "test": rotate.TestSecret, "finish": rotate.FinishSecret,
+	} {
 		raw, err := os.ReadFile("../../events/rotator/" + file + ".json")
 		if err != nil {
 			t.Fatal(err)

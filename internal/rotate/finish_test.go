@@ -43,7 +43,8 @@ func finishCases() []numbered {
 			h.steps(r, rotate.TestSecret)
 			h.aws.ResetCalls()
 			h.steps(r, rotate.FinishSecret)
-			h.wantStages(map[string]string{store.StageCurrent: r.Token, store.StagePrevious: old, store.StagePending: "", store.StageCandidate: "", store.StageRejected: ""})
+			h.wantStages(map[string]string{store.StageCurrent: r.Token, store.StagePrevious: old, store.StagePending: "",
+				store.StageCandidate: "", store.StageRejected: ""})
 			token, rec := h.published()
 			known, _ := h.provider.Inspect(token)
 			if !known.Live || known.ClientID != "client-new" || rec.Credential != r.Token || rec.Current != r.Token || rec.Stage != store.StageCurrent {
@@ -163,7 +164,9 @@ func finishCases() []numbered {
 		{n: 58, says: "an SSM fault after the promotion rolls nothing back, and the next try publishes", run: func(t *testing.T) {
 			h, r, _ := cutOff(t, generic(oauthtest.Settings{}))
 			h.aws.Inject(awstest.Fault{Op: awstest.PutParameter, Effect: awstest.AccessDenied, Times: 1})
-			h.fails(r, rotate.FinishSecret, rotate.CodeNotPublished)
+			if e := h.fails(r, rotate.FinishSecret, rotate.CodeNotPublished); !e.Transient {
+				t.Errorf("%v", e)
+			}
 			h.provider.InjectFor("client-new", oauthtest.Status(503).Times(8))
 			h.fails(r, rotate.FinishSecret, rotate.CodeProviderUnavailable)
 			h.provider.ClearFaults()
@@ -182,7 +185,8 @@ func finishCases() []numbered {
 			if e.Transient || e.CurrentOK != rotate.Yes {
 				t.Errorf("%+v", e)
 			}
-			want := map[string]string{store.StageCurrent: old, store.StagePending: "", store.StageRejected: r.Token, store.StagePrevious: "", store.StageCandidate: ""}
+			want := map[string]string{store.StageCurrent: old, store.StagePending: "", store.StageRejected: r.Token,
+				store.StagePrevious: "", store.StageCandidate: ""}
 			h.wantStages(want)
 			token, rec := h.published()
 			if !h.provider.Validate(token) || rec.Credential != old || rec.Current != old || rec.Stage != store.StageCurrent {
@@ -239,7 +243,7 @@ func finishCases() []numbered {
 					s.Token.Credential, s.Token.Stage = version, store.StagePending
 				},
 				"a standby's token": func(s *lifecycle.State, version string) {
-					s.Token.Credential, s.Token.Stage = version, store.StageBackup
+					s.Token.Credential, s.Token.Stage, s.Current = version, store.StageBackup, version
 				},
 				"AWSCURRENT was another then":   func(s *lifecycle.State, version string) { s.Token.Credential = version },
 				"another version's, as current": func(s *lifecycle.State, version string) { s.Current = version },

@@ -52,10 +52,10 @@ func (s *step) claim(ctx context.Context) error {
 		case !errors.Is(err, store.ErrInFlight):
 			return stateError(ctx, "take the lease of the connection", err)
 		case s.cfg.Now().Add(wait).After(limit):
-			return &Error{Code: CodeStateConflict, Text: "another run is renewing the connection right now, so no token was requested", Transient: true, cause: err,
-				Advice: "Nothing to do: " + retriedByAWS}
+			return &Error{Code: CodeStateConflict, Text: "the refresher is renewing the connection right now, so no token was requested", Transient: true,
+				Advice: "Nothing to do for now: " + retriedByAWS, cause: err}
 		case !sleep(ctx, wait):
-			return deadlineError("another run is renewing the connection")
+			return deadlineError("the refresher is renewing the connection right now")
 		}
 	}
 }
@@ -66,8 +66,6 @@ func (s *step) commit(ctx context.Context, next lifecycle.State) {
 	for {
 		err := s.cfg.Leases.Commit(ctx, next)
 		if err == nil {
-			next.Lease = nil
-			next.Revision++
 			s.state, s.leased = next, false
 			return
 		}
@@ -86,7 +84,6 @@ func (s *step) release(ctx context.Context) {
 	}
 	ctx, cancel := s.writing(ctx)
 	defer cancel()
-	s.leased = false
 	if err := s.cfg.Leases.Release(ctx, s.state); err != nil {
 		s.observe(Audit{Kind: EventCleanupFailed, Message: "the lease was not released, it ends by itself: " + err.Error()})
 	}

@@ -31,7 +31,8 @@ import (
 // forms are how a secret may be disguised.
 func forms(secret string) []string {
 	raw := []byte(secret)
-	return []string{secret, url.QueryEscape(secret), url.PathEscape(secret), base64.StdEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw), hex.EncodeToString(raw)}
+	return []string{secret, url.QueryEscape(secret), url.PathEscape(secret),
+		base64.StdEncoding.EncodeToString(raw), base64.RawURLEncoding.EncodeToString(raw), hex.EncodeToString(raw)}
 }
 
 func otherCases() []numbered {
@@ -153,7 +154,8 @@ func overMoto(t *testing.T) {
 	}
 	s, err := versions.Describe(ctx, secretID)
 	h.must(err)
-	if s.Holder(store.StageCurrent) != someToken || s.Holder(store.StagePending) != "" || s.Holder(store.StageCandidate) != "" || s.Holder(store.StagePrevious) == "" {
+	if s.Holder(store.StageCurrent) != someToken || s.Holder(store.StagePending) != "" ||
+		s.Holder(store.StageCandidate) != "" || s.Holder(store.StagePrevious) == "" {
 		t.Errorf("stages %v", s.Versions)
 	}
 	if token, rec := h.published(); rec == nil || rec.Credential != someToken || !h.provider.Validate(token) {
@@ -246,10 +248,12 @@ func canary(t *testing.T) {
 	play(func(*harness) {}, pairOf("unknown"))
 	for _, status := range []int{200, 302, 400, 401, 403, 500} {
 		play(func(h *harness) {
-			h.provider.InjectFor("client-new", oauthtest.Respond(status, nil, toJSON(map[string]string{"error": "invalid_client", "error_description": echo})).Always())
+			body := toJSON(map[string]string{"error": "invalid_client", "error_description": echo})
+			h.provider.InjectFor("client-new", oauthtest.Respond(status, nil, body).Always())
 		}, pairOf("new"))
 	}
-	for _, op := range []awstest.Op{awstest.PutSecretValue, awstest.GetSecretValue, awstest.UpdateSecretVersionStage, awstest.PutParameter, awstest.DescribeSecret} {
+	for _, op := range []awstest.Op{awstest.PutSecretValue, awstest.GetSecretValue, awstest.UpdateSecretVersionStage, awstest.PutParameter,
+		awstest.DescribeSecret, awstest.BatchGetItem, awstest.UpdateItem} {
 		for _, effect := range []awstest.Effect{awstest.AccessDenied, awstest.InternalError, awstest.LostResponse} {
 			play(func(h *harness) { h.aws.Inject(awstest.Fault{Op: op, Effect: effect}) }, pairOf("new"))
 		}

@@ -55,9 +55,8 @@ func (s *step) preflight(ctx context.Context) (live bool, err error) {
 	case !s.secret.Has(s.ev.Token, store.StagePending):
 		return false, s.notPending()
 	case len(currents) != 1:
-		return false, &Error{Code: CodeNoCurrent, Text: fmt.Sprintf("%d versions are AWSCURRENT, one has to be", len(currents)),
-			Advice: "Store the connection's whole document (aws secretsmanager put-secret-value --secret-id " + s.secret.Name +
-				" --secret-string file://document.json), which also ends this rotation"}
+		return false, &Error{Code: CodeNoCurrent, Text: fmt.Sprintf("%d versions are AWSCURRENT, it must be exactly one", len(currents)),
+			Advice: "Store the connection's whole document, which also ends this rotation: " + s.commands().store()}
 	}
 	s.current = currents[0]
 	return false, nil
@@ -68,7 +67,8 @@ func (s *step) describe(ctx context.Context) error {
 	secret, err := s.cfg.Secrets.Describe(ctx, s.ev.SecretID)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return &Error{Code: CodeSecretNotFound, Text: "there is no such secret: " + err.Error(), Advice: "Look for its name: aws secretsmanager list-secrets", cause: err}
+		return &Error{Code: CodeSecretNotFound, Text: "the secret does not exist: " + err.Error(),
+			Advice: "Look for its name: aws secretsmanager list-secrets", cause: err}
 	case err != nil:
 		e := s.secretError(ctx, "describe the secret", err)
 		e.endsRotation = false
@@ -78,19 +78,26 @@ func (s *step) describe(ctx context.Context) error {
 	if err := s.allowedSecret(); err != nil {
 		return err
 	}
+	return s.rotatable(secret)
+}
+
+// rotatable checks G3 to G5 of a secret that exists.
+func (s *step) rotatable(secret store.Secret) error {
 	switch {
 	case secret.Deleted:
 		return &Error{Code: CodeSecretDeleted, Text: "the secret is scheduled for deletion",
 			Advice: "If it is still needed: aws secretsmanager restore-secret --secret-id " + secret.Name}
 	case secret.OwningService != "":
-		return &Error{Code: CodeSecretManaged, Text: "the secret is managed by " + secret.OwningService, Advice: "Store the connection in a secret of your own"}
+		return &Error{Code: CodeSecretManaged, Text: "the secret is managed by " + secret.OwningService,
+			Advice: "Store the connection in a secret of your own"}
 	case secret.PrimaryRegion != "" && secret.PrimaryRegion != s.cfg.Region:
-		return &Error{Code: CodeSecretReplica, Text: "the secret is a replica of " + secret.PrimaryRegion, Advice: "Rotate it there; replicas follow"}
+		return &Error{Code: CodeSecretReplica, Text: "the secret is a replica of " + secret.PrimaryRegion, Advice: "Rotate it there; the replicas follow"}
 	case !secret.RotationOn:
-		return &Error{Code: CodeRotationDisabled, Text: "rotation is not configured for this secret, or was cancelled", Advice: "Start one: " + s.commands().rotate()}
+		return &Error{Code: CodeRotationDisabled, Text: "rotation was never configured for this secret, or was cancelled",
+			Advice: "Start one: " + s.commands().rotate()}
 	case !sameFunction(secret.RotationLambda, s.in.FunctionARN):
 		return &Error{Code: CodeWrongFunction, Text: "the secret names another function for its rotation",
-			Advice: "Let it name this one: " + s.commands().rotate()}
+			Advice: "Set this function: " + s.commands().rotate()}
 	}
 	return nil
 }
@@ -98,7 +105,7 @@ func (s *step) describe(ctx context.Context) error {
 // arnPrefix begins the ARN of every secret.
 const arnPrefix = "arn:"
 
-// allowedID refuses an ARN that can be none of ours by its text, before any call (G2).
+// allowedID rejects a name or ARN that cannot be allowed, before any call (G2).
 func (s *step) allowedID() error {
 	if !strings.HasPrefix(s.ev.SecretID, arnPrefix) {
 		if !strings.HasPrefix(s.ev.SecretID, s.cfg.SecretPrefix) {
@@ -118,8 +125,8 @@ func (s *step) allowedID() error {
 	return nil
 }
 
-// allowedSecret holds the secret that was found against the prefix and the event: an ARN must be exactly the secret's, since AWS also finds
-// secrets by a part of it.
+// allowedSecret compares the secret that was found with the prefix and the event (G2). An ARN must be exactly the secret's, because AWS also finds
+// secrets by a part of the ARN.
 func (s *step) allowedSecret() error {
 	id, under := strings.CutPrefix(s.secret.Name, s.cfg.SecretPrefix)
 	byARN := s.ev.SecretID == s.secret.ARN
@@ -133,8 +140,9 @@ func (s *step) allowedSecret() error {
 }
 
 func (s *step) notAllowed() error {
-	return &Error{Code: CodeSecretNotAllowed, Text: "the secret of the event is none that this function may rotate",
-		Advice: fmt.Sprintf("It rotates secrets of its own account and region (%s) whose names begin with %q, with a connection's name after it", s.cfg.Region, s.cfg.SecretPrefix)}
+	return &Error{Code: CodeSecretNotAllowed, Text: "this function may not rotate the secret of the event",
+		Advice: fmt.Sprintf("It rotates secrets of its own account and region (%s) whose names are %q and the name of a connection",
+			s.cfg.Region, s.cfg.SecretPrefix)}
 }
 
 // sameFunction compares the ARN of a secret's rotation function with that of this one, without a version or alias.
@@ -150,16 +158,16 @@ func unqualified(arn string) string {
 
 func (s *step) notStaged() error {
 	return &Error{Code: CodeVersionNotStaged, Text: "version " + s.ev.Token + " has no stage (any more): this rotation is over. " +
-		"It failed before, or a version that was put by hand ended it",
-		Advice: "Nothing to fix here. For the next one: " + s.commands().stage() + ", then " + s.commands().rotate()}
+		"It failed before, or a person stored a version, which ended it",
+		Advice: "Nothing to fix here. For the next rotation: " + s.commands().stage() + ", then " + s.commands().rotate()}
 }
 
 func (s *step) notPending() error {
 	e := &Error{Code: CodeVersionNotPending, Text: "version " + s.ev.Token + " does not have AWSPENDING (any more), but " +
 		strings.Join(s.secret.Versions[s.ev.Token], ", ") + ": this rotation is over",
-		Advice: "Nothing to fix here. For the next one: " + s.commands().stage() + ", then " + s.commands().rotate()}
+		Advice: "Nothing to fix here. For the next rotation: " + s.commands().stage() + ", then " + s.commands().rotate()}
 	if s.secret.Has(s.ev.Token, store.StageRejected) {
-		e.Text += ". The provider rejected this version's client credentials"
+		e.Text += ". The provider rejected the client credentials of this version"
 	}
 	return e
 }

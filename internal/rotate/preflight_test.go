@@ -101,7 +101,8 @@ func preflightCases() []numbered {
 		}
 	}
 	return []numbered{
-		{n: 1, says: "an unknown step is refused before any call", run: refusedEvent(event("create_secret", secretID, someToken), event("CreateSecret", secretID, someToken))},
+		{n: 1, says: "an unknown step is refused before any call", run: refusedEvent(
+			event("create_secret", secretID, someToken), event("CreateSecret", secretID, someToken))},
 		{n: 2, says: "a missing field is refused, one too many ignored", run: func(t *testing.T) {
 			refusedEvent(event("", secretID, someToken), event("createSecret", "", someToken), event("createSecret", secretID, ""),
 				[]byte(`null`), []byte(`[]`), []byte(`{`), []byte(`{"Step":1}`))(t)
@@ -110,7 +111,8 @@ func preflightCases() []numbered {
 				t.Errorf("%v, %v", ev, err)
 			}
 		}},
-		{n: 3, says: "a token has 32 to 64 characters", run: refusedEvent(event("createSecret", secretID, someToken[1:]), event("createSecret", secretID, strings.Repeat("a", 65)))},
+		{n: 3, says: "a token has 32 to 64 characters", run: refusedEvent(
+			event("createSecret", secretID, someToken[1:]), event("createSecret", secretID, strings.Repeat("a", 65)))},
 		{n: 4, says: "a secret that is not ours is refused without a read", run: func(t *testing.T) {
 			h := newHarness(t, kiwify(oauthtest.Settings{}))
 			arn := h.secret().ARN
@@ -120,7 +122,8 @@ func preflightCases() []numbered {
 			_, err = h.aws.PutSecret("oauth/Not/A/Connection", "{}")
 			h.must(err)
 			h.aws.ResetCalls()
-			for _, id := range []string{"other/secret", other.ARN, strings.Replace(arn, awstest.Region, "us-east-1", 1), strings.Replace(arn, awstest.Account, "210987654321", 1),
+			for _, id := range []string{"other/secret", other.ARN, strings.Replace(arn, awstest.Region, "us-east-1", 1),
+				strings.Replace(arn, awstest.Account, "210987654321", 1),
 				arn + "-extra", arn[:len(arn)-7], "oauth/Not/A/Connection", "arn:aws:ssm:" + awstest.Region + ":" + awstest.Account + ":parameter/oauth/x"} {
 				err := h.invoke(context.Background(), event("createSecret", id, someToken))
 				if e := (*rotate.Error)(nil); !errors.As(err, &e) || e.Code != rotate.CodeSecretNotAllowed && e.Code != rotate.CodeSecretNotFound {
@@ -221,7 +224,8 @@ func preflightCases() []numbered {
 			h := newHarness(t, kiwify(oauthtest.Settings{}))
 			h.stageNew("new")
 			r := h.start()
-			h.aws.Inject(awstest.Fault{Op: awstest.DescribeSecret, Effect: awstest.Throttled, Times: 2}) // past the SDK's own retries, which this test leaves out
+			// Past the SDK's own retries, which this test leaves out.
+			h.aws.Inject(awstest.Fault{Op: awstest.DescribeSecret, Effect: awstest.Throttled, Times: 2})
 			for range 2 {
 				if e := h.fails(r, rotate.CreateSecret, rotate.CodeAWSUnavailable); !e.Transient {
 					t.Error("not transient")

@@ -68,7 +68,7 @@ func (s *step) unpublished(ctx context.Context, live acquire.Source, err error) 
 	if errors.As(err, &own) {
 		return keepPending(own)
 	}
-	e := providerError(err, providerName(live)+" and the new client credentials, which are AWSCURRENT")
+	e := providerError(err, live, "the new client credentials, which are AWSCURRENT")
 	if rejectsCredentials(err) {
 		return s.rollBack(ctx, live, e)
 	}
@@ -78,9 +78,9 @@ func (s *step) unpublished(ctx context.Context, live acquire.Source, err error) 
 	return e
 }
 
-// rollBack makes AWSPREVIOUS live again. The order makes a crash at any point harmless: the old client credentials get a token and serve readers first,
-// as a standby does; AWSPENDING is removed before AWSCURRENT moves, so that no retry promotes the bad version again; and the bad version is REJECTED
-// before Secrets Manager makes it AWSPREVIOUS, so that it is never a standby.
+// rollBack makes AWSPREVIOUS live again. The order makes a crash at any point harmless. First the old client credentials get a token, which serves
+// readers as that of a standby does. AWSPENDING is removed before AWSCURRENT moves, so that no retry promotes the bad version again. The bad
+// version is REJECTED before Secrets Manager makes it AWSPREVIOUS, so that it is never a standby.
 func (s *step) rollBack(ctx context.Context, live acquire.Source, rejected *Error) error {
 	previous, ok, err := s.previous(ctx, live)
 	if err != nil {
@@ -94,7 +94,7 @@ func (s *step) rollBack(ctx context.Context, live acquire.Source, rejected *Erro
 		return s.bothRejected(rejected)
 	}
 	if err != nil {
-		return keepPending(providerError(err, providerName(previous)+" and the client credentials of AWSPREVIOUS"))
+		return keepPending(providerError(err, previous, "the client credentials of AWSPREVIOUS"))
 	}
 	if err := s.publish(ctx, previous, token); err != nil {
 		return err
@@ -111,11 +111,13 @@ func (s *step) rollBack(ctx context.Context, live acquire.Source, rejected *Erro
 }
 
 func (s *step) rolledBack(previous acquire.Source, rejected *Error, republished error) error {
-	s.observe(Audit{Kind: EventRolledBack, Message: rejected.Text, HTTPStatus: rejected.HTTPStatus, OAuthCode: rejected.OAuthCode, CurrentOK: Yes}.of(previous))
+	s.observe(Audit{Kind: EventRolledBack, Message: rejected.Text, HTTPStatus: rejected.HTTPStatus, OAuthCode: rejected.OAuthCode,
+		CurrentOK: Yes}.of(previous))
 	e := *rejected
 	e.Code, e.CurrentOK, e.endsRotation = CodeRolledBack, Yes, false
 	e.Text += " after they had passed their tests; AWSCURRENT is the version of before again (" + previous.Document.VersionID + ")"
-	e.Advice = "Find out in the provider's panel why the new client credentials are rejected, then stage others: " + s.commands().stage() + ", then " + s.commands().rotate()
+	e.Advice = "Find out in the provider's panel why the new client credentials are rejected, then stage others: " + s.commands().stage() +
+		", then " + s.commands().rotate()
 	if republished != nil {
 		e.Advice += ". The refresher requests its token in the next sweep (" + republished.Error() + ")"
 	}
@@ -163,12 +165,13 @@ func (s *step) previous(ctx context.Context, live acquire.Source) (acquire.Sourc
 // revertStages moves the stages of a rollback.
 func (s *step) revertStages(ctx context.Context, previous acquire.Source) error {
 	if !s.removePending(ctx) {
-		return &Error{Code: CodeAWSUnavailable, Text: "AWSPENDING could not be removed, so AWSCURRENT was not moved back", Transient: true, Advice: retriedByAWS}
+		return &Error{Code: CodeAWSUnavailable, Text: "AWSPENDING could not be removed, so AWSCURRENT was not moved back",
+			Transient: true, Advice: retriedByAWS}
 	}
 	if !s.secret.Has(s.ev.Token, store.StageRejected) &&
 		!s.move(ctx, store.StageMove{Stage: store.StageRejected, From: s.secret.Holder(store.StageRejected), To: s.ev.Token}) {
-		return &Error{Code: CodeAWSUnavailable, Text: "the rejected version could not get the stage REJECTED, so AWSCURRENT was not moved back", Transient: true,
-			Advice: retriedByAWS}
+		return &Error{Code: CodeAWSUnavailable, Text: "the rejected version did not get the stage REJECTED, so AWSCURRENT was not moved back",
+			Transient: true, Advice: retriedByAWS}
 	}
 	if err := s.moveCurrent(ctx, s.ev.Token, previous.Document.VersionID); err != nil {
 		return keepPending(err)

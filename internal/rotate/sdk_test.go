@@ -27,7 +27,8 @@ func TestARotationOverTheSDK(t *testing.T) {
 		h.leases = states
 		h.change = func(c *rotate.Config) { c.States = states }
 		h.stageNew("new")
-		for _, op := range []awstest.Op{awstest.DescribeSecret, awstest.PutSecretValue, awstest.GetSecretValue, awstest.UpdateSecretVersionStage, awstest.BatchGetItem} {
+		for _, op := range []awstest.Op{awstest.DescribeSecret, awstest.PutSecretValue, awstest.GetSecretValue, awstest.UpdateSecretVersionStage,
+			awstest.BatchGetItem} {
 			h.aws.Inject(awstest.Fault{Op: op, Effect: awstest.Throttled, Times: 2})
 		}
 		h.aws.Inject(awstest.Fault{Op: awstest.UpdateItem, Effect: awstest.LostResponse, Times: 1})

@@ -77,7 +77,7 @@ func (s *step) try(ctx context.Context, src acquire.Source) (token *oauth.Token,
 		return err
 	})
 	if err != nil {
-		return nil, providerError(err, providerName(src)+" and the new client credentials")
+		return nil, providerError(err, src, "the new client credentials")
 	}
 	if err := s.compare(src, token); err != nil {
 		return token, err
@@ -93,7 +93,8 @@ func (s *step) compare(src acquire.Source, token *oauth.Token) error {
 	c := src.Candidate(token)
 	was := s.state.Token
 	if was != nil && was.Account != "" && c.Account != "" && was.Account != c.Account {
-		return permanent(CodeWrongAccount, fmt.Sprintf("the token of the new client credentials belongs to %s %q, the published token to %q", c.AccountClaim, c.Account, was.Account),
+		return permanent(CodeWrongAccount,
+			fmt.Sprintf("the token of the new client credentials belongs to %s %q, the published token to %q", c.AccountClaim, c.Account, was.Account),
 			"Stage the client credentials of the right account: "+s.commands().stage()+
 				". If the account is meant to change, store the whole document with put-secret-value, and invoke the refresher with force")
 	}
@@ -106,8 +107,10 @@ func (s *step) compare(src acquire.Source, token *oauth.Token) error {
 		return nil
 	}
 	if lost := lifecycle.MissingScopes(c.Scope, strings.Fields(was.Scope)); !c.ScopeUnknown && len(lost) > 0 {
-		return permanent(CodeScopeLost, fmt.Sprintf("the new client credentials are granted less than the published token; they lack %.200s", strings.Join(lost, " ")),
-			"Grant it to them in the provider's panel, then "+s.commands().rotate()+". If they are meant to have less, store the whole document with put-secret-value")
+		return permanent(CodeScopeLost,
+			fmt.Sprintf("the new client credentials are granted less than the published token; they lack %.200s", strings.Join(lost, " ")),
+			"Grant it to them in the provider's panel, then "+s.commands().rotate()+
+				". If they are meant to have less, store the whole document with put-secret-value")
 	}
 	if (c.Lifetime-was.Lifetime()).Abs() > lifetimeChange && c.TokenID != was.TokenID {
 		s.observe(Audit{Kind: EventNotice, Notice: lifecycle.NoticeLifetimeChanged, Message: fmt.Sprintf(
@@ -133,7 +136,8 @@ func (s *step) reject(ctx context.Context, pending, current acquire.Source, e *E
 	s.removePending(end)
 	s.markRejected(end, pending, current)
 	e.Advice = s.rejectedAdvice(pending, current, e.CurrentOK)
-	s.observe(Audit{Kind: EventRejected, Code: e.Code, HTTPStatus: e.HTTPStatus, OAuthCode: e.OAuthCode, CurrentOK: e.CurrentOK, Critical: e.Critical, Message: e.Text}.of(pending))
+	s.observe(Audit{Kind: EventRejected, Code: e.Code, HTTPStatus: e.HTTPStatus, OAuthCode: e.OAuthCode, CurrentOK: e.CurrentOK, Critical: e.Critical,
+		Message: e.Text}.of(pending))
 	return e
 }
 
@@ -150,14 +154,11 @@ func (s *step) rejectedAdvice(pending, current acquire.Source, ok Answer) string
 	return "AWSCURRENT stays; whether it works could not be tested. " + stage
 }
 
-// probe requests a token with AWSCURRENT, once. Where a new token may end others, it is published. The error is of that write, or of the lease: the
-// provider's response is the answer.
+// probe requests a token with AWSCURRENT, once. Where a new token may end others, it is published. The error is of that write; the provider's
+// response is the answer.
 func (s *step) probe(ctx context.Context, current acquire.Source) (Answer, error) {
 	token, err := s.issue(ctx, current, 1)
-	var own *Error
 	switch {
-	case errors.As(err, &own):
-		return Unknown, own
 	case rejectsCredentials(err):
 		return No, nil
 	case err != nil:

@@ -90,13 +90,15 @@ func testCases() []numbered {
 			if e.Transient || e.CurrentOK != rotate.Yes || e.HTTPStatus != 401 || e.OAuthCode != oauth.CodeInvalidClient {
 				t.Errorf("%+v", e)
 			}
-			h.wantStages(map[string]string{store.StageCurrent: old, store.StagePending: "", store.StagePrevious: "", store.StageCandidate: "", store.StageRejected: candidate})
+			h.wantStages(map[string]string{store.StageCurrent: old, store.StagePending: "", store.StagePrevious: "",
+				store.StageCandidate: "", store.StageRejected: candidate})
 			asked := h.provider.Total().TokenCalls
 			h.fails(r, rotate.TestSecret, rotate.CodeVersionNotStaged)
 			if h.provider.Total().TokenCalls != asked {
 				t.Error("the provider was asked again")
 			}
-			if told := h.said(rotate.EventRejected); len(told) != 1 || told[0].OAuthCode != oauth.CodeInvalidClient || strings.Contains(h.printed(), secretOf("unknown")) {
+			if told := h.said(rotate.EventRejected); len(told) != 1 || told[0].OAuthCode != oauth.CodeInvalidClient ||
+				strings.Contains(h.printed(), secretOf("unknown")) {
 				t.Errorf("told %+v", told)
 			}
 			if _, rec := h.published(); rec.Credential != old {
@@ -111,7 +113,8 @@ func testCases() []numbered {
 			meets(t, oauthtest.Respond(200, jsonHeader, `{"error":"odd"}`), rotate.CodeProviderProtocol, true)
 		}},
 		{n: 37, says: "no answer is transient, is tried again within the time, and a later success promotes", run: func(t *testing.T) {
-			for _, f := range []oauthtest.Fault{oauthtest.Status(500), oauthtest.Status(502), oauthtest.Status(503), oauthtest.TooMany(2 * time.Second), oauthtest.Status(408),
+			for _, f := range []oauthtest.Fault{oauthtest.Status(500), oauthtest.Status(502), oauthtest.Status(503), oauthtest.TooMany(2 * time.Second),
+				oauthtest.Status(408),
 				oauthtest.Reset(), oauthtest.Hang()} {
 				meets(t, f, rotate.CodeProviderUnavailable, true)
 			}
@@ -142,7 +145,8 @@ func testCases() []numbered {
 				meets(t, oauthtest.Respond(200, h, body), rotate.CodeProviderProtocol, true)
 			}
 			meets(t, oauthtest.HugeBody(10<<20), rotate.CodeProviderProtocol, true)
-			for _, body := range []string{`{"access_token":"t1","expires_in":"3600"}`, `{"access_token":"t2","expires_in":1e309}`} { // read with tolerance, and capped
+			// Read with tolerance, and capped.
+			for _, body := range []string{`{"access_token":"t1","expires_in":"3600"}`, `{"access_token":"t2","expires_in":1e309}`} {
 				g, r := pending(t, generic(oauthtest.Settings{}), nil)
 				g.provider.InjectFor("client-new", oauthtest.Respond(200, h, body))
 				g.steps(r, rotate.TestSecret)
@@ -215,7 +219,8 @@ func testCases() []numbered {
 		}},
 		{n: 46, says: "a pair that the provider does not know yet is asked for again within its window", run: func(t *testing.T) {
 			auth0 := kind{name: "auth0", id: "auth0", make: oauthtest.Generic,
-				document: map[string]any{"token_endpoint": "https://auth.example.com/oauth/token", "audience": "x", "token_endpoint_auth_method": "client_secret_post"}}
+				document: map[string]any{"token_endpoint": "https://auth.example.com/oauth/token", "audience": "x",
+					"token_endpoint_auth_method": "client_secret_post"}}
 			h, r := pending(t, auth0, nil)
 			h.provider.InjectFor("client-new", oauthtest.Respond(401, nil, `{"error":"invalid_client"}`).Times(2))
 			h.steps(r, rotate.TestSecret)

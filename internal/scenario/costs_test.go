@@ -10,6 +10,7 @@ import (
 // TestCosts plays the outages and prints what each costs: calls of token endpoints, and PutParameter, the scarcest call there is. The
 // numbers are those that the scenarios want, exactly.
 func TestCosts(t *testing.T) {
+	whole(t)
 	table := make([][]Cost, 0)
 	t.Run("outages", func(t *testing.T) {
 		for i, file := range files(t, "testdata/outage/*.txtar") {

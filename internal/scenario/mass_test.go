@@ -36,6 +36,7 @@ func mustRun(t *testing.T, w *World) Invocation {
 // TestThousandTenants: an import of 1,000 connections, and then an outage of their provider. Three writes a second let 800 through in one run
 // of 4.5 minutes; no token is fetched that is not written, and none twice. The lists of a result hold 100, its counts are complete.
 func TestThousandTenants(t *testing.T) {
+	whole(t)
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const tenants = 1000
@@ -86,6 +87,7 @@ func TestThousandTenants(t *testing.T) {
 // TestManyTenantsAllRefused: 300 new tenants whose client credentials are all refused, with one write in two seconds. Their failures are in the state
 // table after the first run; the parameters refresh_failure follow at the pace of the writes.
 func TestManyTenantsAllRefused(t *testing.T) {
+	whole(t)
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const tenants = 300
@@ -122,6 +124,7 @@ func TestManyTenantsAllRefused(t *testing.T) {
 // TestNewTenantsAndDyingTokens: while 120 tokens come due together and 120 new tenants are imported, no token dies, and the new tenants are
 // served in every fourth place from the first run on.
 func TestNewTenantsAndDyingTokens(t *testing.T) {
+	whole(t)
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -33,8 +33,31 @@ func files(t *testing.T, pattern string) []string {
 	return found
 }
 
+// quick are the scenarios of make check: one for each part of the contract.
+func quick() []string {
+	return []string{
+		"backoff", "first-token", "health", "idle", "listing-fails", "named", "orphans", "rejected-version", "renewal", "same-token", "standby-backup",
+		"wrong-pair",
+	}
+}
+
+// whole leaves a test to make test.
+func whole(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it takes seconds: make test runs it")
+	}
+}
+
 func TestScenarios(t *testing.T) {
-	for _, file := range files(t, "testdata/*.txtar") {
+	scenarios := files(t, "testdata/*.txtar")
+	if testing.Short() {
+		scenarios = nil
+		for _, name := range quick() {
+			scenarios = append(scenarios, "testdata/"+name+".txtar")
+		}
+	}
+	for _, file := range scenarios {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
 			if costs := play(t, file); len(costs) > 0 {

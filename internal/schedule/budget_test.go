@@ -55,6 +55,13 @@ func TestAJobThatDoesNotFitHoldsUpNoOther(t *testing.T) {
 	wantIDs(t, "shuffled", startAll(q, now), "L6")
 }
 
+func TestAClockThatGoesBackMakesNoRoom(t *testing.T) {
+	q := proven(paced(2), waiting("L1")...)
+	for _, now := range []time.Time{start().Add(269 * time.Second), start()} {
+		wantIDs(t, "too late", startAll(q, now))
+	}
+}
+
 func TestAWriteThatIsDoneMakesRoom(t *testing.T) {
 	q, now := proven(paced(2), waiting("L1", "L2")...), start().Add(258500*time.Millisecond)
 	wantIDs(t, "first", startAll(q, now), "L1")
@@ -136,9 +143,18 @@ func TestNoMoreNewConnectionsStartThanCanBeRecorded(t *testing.T) {
 	}
 }
 
+func TestTheTextOfARunThatIsTooShort(t *testing.T) {
+	cfg := paced(0.01)
+	cfg.StartDeadline = cfg.Start.Add(54 * time.Second)
+	wantIDs(t, "deferred", reasons(queueOf(cfg, waiting("L1")...).Rest(start())),
+		"L1: run_ended: its 54s are too short for one token request of up to 10s; give the function more time")
+}
+
 func TestWhatCannotFitAnyRunSaysSo(t *testing.T) {
-	tooShort := "L1: run_ended: its 54s are too short for one token request of up to 10s; give the function more time"
-	next := "L1: run_ended: the next run continues"
+	tooShort := func(run, request string) string {
+		return "L1: run_ended: its " + run + " are too short for one token request of up to " + request + "; give the function more time"
+	}
+	const next, refuses = "L1: run_ended: the next run continues", "store_refuses: SSM refuses writes"
 	for name, c := range map[string]struct {
 		length, request time.Duration
 		rate            float64
@@ -147,15 +163,15 @@ func TestWhatCannotFitAnyRunSaysSo(t *testing.T) {
 		want            string
 	}{
 		"time for the writes too":             {54 * time.Second, 10 * time.Second, 3, 2, "", next},
-		"a slow rate":                         {54 * time.Second, 10 * time.Second, 0.01, 1, "", tooShort},
+		"a slow rate":                         {54 * time.Second, 10 * time.Second, 0.01, 1, "", tooShort("54s", "10s")},
 		"exactly enough":                      {54 * time.Second, 10 * time.Second, 1, 43, "", next},
-		"one write too many":                  {54 * time.Second, 10 * time.Second, 1, 44, "", tooShort},
-		"it says so whatever closed the run":  {54 * time.Second, 10 * time.Second, 1, 44, "store_refuses: SSM refuses writes", tooShort},
-		"a request that is as long":           {5 * time.Minute, 5 * time.Minute, 3, 1, "", "L1: run_ended: its 5m are too short for one token request of up to 5m; give the function more time"},
-		"hours":                               {time.Hour, 2 * time.Hour, 3, 1, "", "L1: run_ended: its 1h are too short for one token request of up to 2h; give the function more time"},
-		"minutes and seconds":                 {90 * time.Second, 2 * time.Hour, 3, 1, "", "L1: run_ended: its 1m30s are too short for one token request of up to 2h; give the function more time"},
-		"a function that may take no time":    {-time.Second, 10 * time.Second, 3, 1, "", "L1: run_ended: its -1s are too short for one token request of up to 10s; give the function more time"},
-		"the reason of Close, when it fits":   {54 * time.Second, 10 * time.Second, 3, 1, "store_refuses: SSM refuses writes", "L1: store_refuses: SSM refuses writes"},
+		"one write too many":                  {54 * time.Second, 10 * time.Second, 1, 44, "", tooShort("54s", "10s")},
+		"whatever closed the run":             {54 * time.Second, 10 * time.Second, 1, 44, refuses, tooShort("54s", "10s")},
+		"a request that is as long":           {5 * time.Minute, 5 * time.Minute, 3, 1, "", tooShort("5m", "5m")},
+		"hours":                               {time.Hour, 2 * time.Hour, 3, 1, "", tooShort("1h", "2h")},
+		"minutes and seconds":                 {90 * time.Second, 2 * time.Hour, 3, 1, "", tooShort("1m30s", "2h")},
+		"a function that may take no time":    {-time.Second, 10 * time.Second, 3, 1, "", tooShort("-1s", "10s")},
+		"the reason of Close, when it fits":   {54 * time.Second, 10 * time.Second, 3, 1, refuses, "L1: " + refuses},
 		"a run that ended by its own context": {54 * time.Second, 10 * time.Second, 3, 1, "run_ended: canceled", "L1: run_ended: canceled"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -80,6 +80,7 @@ func TestTheBreaker(t *testing.T) {
 		"what says nothing of the endpoint is ignored": {[]string{"a down", "b down", "c neutral", "d down"}, true},
 		"nothing said three times does not trip it":    {[]string{"a neutral", "b neutral", "c neutral"}, false},
 		"once tripped it stays so":                     {[]string{"a down", "b down", "c down", "d token"}, true},
+		"a fourth failure is not noticed again":        {[]string{"a down", "b down", "c down", "d down"}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			signals := map[string]schedule.Signal{"down": down(), "refused": refused(), "token": written(), "reused": reused(),
@@ -184,12 +185,17 @@ func TestAPauseIsNoticedEachTimeThatItGrows(t *testing.T) {
 		{"b", 30 * time.Second, "more than one connection was told to wait: no requests until 2026-01-02T03:05:05Z"},
 	} {
 		notices := q.Done(step.id, limited(step.after), start())
-		if got := fmt.Sprint(notices); got != map[bool]string{true: "[]", false: "[{" + host + " " + step.want + "}]"}[step.want == ""] {
-			t.Errorf("%s: notices %s", step.id, got)
+		got := ""
+		for _, n := range notices {
+			got += n.Reason
+		}
+		if got != step.want {
+			t.Errorf("%s: notices %v, want %q", step.id, notices, step.want)
 		}
 	}
 	q.Done("c", written(), start())
-	if notices := q.Done("d", limited(2*time.Minute), start()); len(notices) != 1 || !strings.HasSuffix(notices[0].Reason, "until 2026-01-02T03:06:05Z") {
+	notices := q.Done("d", limited(2*time.Minute), start())
+	if len(notices) != 1 || !strings.HasSuffix(notices[0].Reason, "until 2026-01-02T03:06:05Z") {
 		t.Errorf("notices %v", notices)
 	}
 	q.Push(waiting("L1")...)
@@ -263,16 +269,19 @@ func TestWorkersAreSharedBetweenBusyEndpoints(t *testing.T) {
 			t.Errorf("%d endpoints: %s, want %s", i+1, got, want)
 		}
 	}
-	for name, signal := range map[string]schedule.Signal{"tripped": down(), "paused": limited(time.Minute)} {
+	for name, signals := range map[string][]schedule.Signal{
+		"tripped": {down(), down(), down()},
+		"paused":  {limited(time.Minute), limited(time.Minute), written()},
+	} {
 		q := warm(2)
 		q.Push(many(3, "0")...)
 		q.Push(many(100, "1")...)
 		startAll(q, start())
-		for _, j := range many(3, "0") {
-			q.Done(j.ID, signal, start())
+		for i, j := range many(3, "0") {
+			q.Done(j.ID, signals[i], start())
 		}
 		q.Push(many(5, "0")[3:]...)
-		if got := perEndpoint(q); got["1"] != 8 || q.InFlight() != 16 {
+		if got := perEndpoint(q); len(got) != 1 || q.InFlight() != 16 {
 			t.Errorf("beside an endpoint that is %s: %v more start, %d in flight, want all 16 workers at work", name, got, q.InFlight())
 		}
 	}
@@ -305,5 +314,19 @@ func TestAJobThatEndedIsNotSlow(t *testing.T) {
 	}
 	if got := startAll(q, start().Add(25*time.Second)); len(got) != 0 {
 		t.Errorf("%v starts beside a job of 10 s", got)
+	}
+}
+
+func TestASlowJobThatEndedCountsNoMore(t *testing.T) {
+	q, slow := queueOf(config(), many(5, host)...), start().Add(20*time.Second)
+	first := startAll(q, start())
+	second := startAll(q, slow)
+	q.Done(first[0], refused(), slow)
+	if got := startAll(q, slow); len(got) != 0 {
+		t.Fatalf("%v starts beside %v, which is not slow", got, second)
+	}
+	q.Done(second[0], refused(), slow)
+	if got := startAll(q, slow); len(got) != 1 {
+		t.Errorf("%v start, want one", got)
 	}
 }

@@ -52,7 +52,8 @@ func waiting(names ...string) []job {
 func many(n int, endpoint string) []job {
 	jobs := make([]job, n)
 	for i := range jobs {
-		jobs[i] = job{ID: fmt.Sprintf("%s/tenant-%05d", endpoint, i), Endpoint: endpoint, Writes: 1, ExpiresAt: start().Add(time.Hour + time.Duration(i)*time.Second)}
+		expiresAt := start().Add(time.Hour + time.Duration(i)*time.Second)
+		jobs[i] = job{ID: fmt.Sprintf("%s/tenant-%05d", endpoint, i), Endpoint: endpoint, Writes: 1, ExpiresAt: expiresAt}
 	}
 	return jobs
 }

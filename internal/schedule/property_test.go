@@ -15,7 +15,7 @@ import (
 // checks sets how many runs a property is tried with.
 func checks(t *testing.T) {
 	t.Helper()
-	n := 5000
+	n := 2000
 	if testing.Short() {
 		n = 20 * 5 // package rapid makes a fifth of it
 	}
@@ -83,8 +83,8 @@ func (s *story) done() {
 	}
 	slices.Sort(list)
 	id := rapid.SampledFrom(list).Draw(s.t, "ends")
-	signal := schedule.Signal{Kind: rapid.SampledFrom([]schedule.SignalKind{schedule.Neutral, schedule.Written, schedule.Written, schedule.Reused, schedule.Refused,
-		schedule.Transient}).Draw(s.t, "signal")}
+	kinds := []schedule.SignalKind{schedule.Neutral, schedule.Written, schedule.Written, schedule.Reused, schedule.Refused, schedule.Transient}
+	signal := schedule.Signal{Kind: rapid.SampledFrom(kinds).Draw(s.t, "signal")}
 	if signal.Kind == schedule.Transient {
 		signal.RetryAfter = time.Duration(rapid.IntRange(0, 60).Draw(s.t, "retry after")) * time.Second
 	}

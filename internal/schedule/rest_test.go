@@ -43,7 +43,8 @@ func TestRestEmptiesTheQueueAndLeavesOutWhatIsInFlight(t *testing.T) {
 	q := queueOf(config(), waiting("L1", "L2", "N1")...)
 	wantIDs(t, "started", startAll(q, start()), "L1")
 	q.Push(waiting("L1")...) // once more
-	if got := ids(q.Rest(start())); got != "L1 L2 N1" {
+	q.Push(waiting("L2")...)
+	if got := ids(q.Rest(start())); got != "L1 L2 L2 N1" {
 		t.Errorf("Rest %q", got)
 	}
 	if got := ids(q.Rest(start())); got != "" || q.InFlight() != 1 {
@@ -53,7 +54,11 @@ func TestRestEmptiesTheQueueAndLeavesOutWhatIsInFlight(t *testing.T) {
 	if q.InFlight() != 0 {
 		t.Errorf("%d in flight", q.InFlight())
 	}
+	q.Push(waiting("L2")...)
 	wantIDs(t, "started after Rest", startAll(q, start()))
+	if got := ids(q.Rest(start())); got != "L2" {
+		t.Errorf("a third Rest %q, want what was pushed since", got)
+	}
 }
 
 func TestDoneOfAConnectionThatIsNotInFlightIsIgnored(t *testing.T) {
@@ -87,6 +92,7 @@ func TestWake(t *testing.T) {
 		"the end of a pause that nobody waits for":   {paused(t), 0},
 		"a job that waits for longer than the pause": {paused(t, waitingUntil(2*time.Minute)), 2 * time.Minute},
 		"a job at an endpoint that was tripped":      {tripped(t, waitingUntil(time.Minute)), 0},
+		"a pause of an endpoint that was tripped":    {pausedAndTripped(t, waiting("L1")...), 0},
 		"a slow job that has ended":                  {finished(), 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -112,6 +118,15 @@ func tripped(t *testing.T, jobs ...job) *queue {
 	q.Push(jobs...)
 	for _, id := range []string{"a", "b", "c"} {
 		q.Done(id, down(), start())
+	}
+	return q
+}
+
+func pausedAndTripped(t *testing.T, jobs ...job) *queue {
+	q := flying(t, "a", "b", "c")
+	q.Push(jobs...)
+	for _, id := range []string{"a", "b", "c"} {
+		q.Done(id, limited(time.Minute), start())
 	}
 	return q
 }

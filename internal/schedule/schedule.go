@@ -84,7 +84,7 @@ type Queue[T any] struct {
 	inFlight  map[string]*flight[T]
 
 	reserved    int // writes that the jobs in flight may need
-	busy        int // endpoints that want workers
+	busy        int // endpoints with a job in flight or one that may start
 	liveInRow   int // live tokens since the last start of a connection without one
 	closed      bool
 	closeReason string
@@ -124,7 +124,8 @@ func New[T any](cfg Config) *Queue[T] {
 	return q
 }
 
-// Push adds jobs.
+// Push adds jobs. A connection may be pushed again, before or after its Done: a reused token, for example, with the end of its life as
+// NotBefore.
 func (q *Queue[T]) Push(jobs ...Job[T]) {
 	for _, job := range jobs {
 		if more, taken := q.later[job.ID]; taken {

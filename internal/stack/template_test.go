@@ -1,7 +1,5 @@
-// Package stack_test reads template.yaml as CloudFormation would, and holds it against what the functions really do: what they call, which
-// metrics they write, which environment they accept. The files of this package are small models of what AWS makes of a template: the
-// values of its parameters (this file), IAM (iam_test.go), the alarms of CloudWatch (cloudwatch_test.go), the rules of EventBridge
-// (eventbridge_test.go).
+// Package stack_test reads template.yaml as CloudFormation does and compares it with what the functions do: which calls they make (IAM), which
+// environment they accept, which metrics they write (alarms). sam validate, cfn-lint and checkov check the rest.
 package stack_test
 
 import (
@@ -239,7 +237,7 @@ func (s *stack) ref(name string) any {
 		return value
 	}
 	resource := s.written(name)
-	switch typ := text(resource["Type"]); typ {
+	switch text(resource["Type"]) {
 	case "AWS::Serverless::Function":
 		return s.property(resource, "FunctionName")
 	case "AWS::Logs::LogGroup":
@@ -248,10 +246,11 @@ func (s *stack) ref(name string) any {
 		return s.arn("sns", stackName+"-"+name)
 	case "AWS::IAM::ManagedPolicy":
 		return "arn:aws:iam::" + awstest.Account + ":policy/" + stackName + "-" + name
-	default:
-		s.t.Fatalf("what a reference to %s, a %s, gives is not known here", name, typ)
-		return nil
+	case "AWS::DynamoDB::Table":
+		return stackName + "-" + name
 	}
+	s.t.Fatalf("!Ref %s: the value of a %s is not known here", name, resource["Type"])
+	return nil
 }
 
 func (s *stack) attribute(id, name string) string {
@@ -267,12 +266,14 @@ func (s *stack) attribute(id, name string) string {
 		return s.arn("sqs", stackName+"-"+id)
 	case "AWS::SQS::Queue QueueName":
 		return stackName + "-" + id
+	case "AWS::DynamoDB::Table Arn":
+		return s.arn("dynamodb", "table/"+stackName+"-"+id)
 	case "AWS::CloudWatch::Alarm Arn":
 		return s.arn("cloudwatch", "alarm:"+s.property(resource, "AlarmName"))
 	case "AWS::Lambda::Url FunctionUrl":
 		return "https://" + strings.ToLower(id) + ".lambda-url." + awstest.Region + ".on.aws/"
 	default:
-		s.t.Fatalf("the attribute %s of %s, a %s, is not known here", name, id, typ)
+		s.t.Fatalf("!GetAtt %s.%s: the attribute of a %s is not known here", id, name, typ)
 		return ""
 	}
 }
@@ -373,13 +374,13 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// keyArn is a key of the installation's own.
+// keyArn is a customer managed key.
 const keyArn = "arn:aws:kms:" + awstest.Region + ":" + awstest.Account + ":key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
-// variants are the stacks that differ in what they may do.
+// variants are the stacks whose roles differ.
 func variants(t *testing.T) map[string]*stack {
 	return map[string]*stack{
-		"with the account's key":  deploy(t, nil),
-		"with a key of one's own": deploy(t, map[string]string{"KmsKeyArn": keyArn}),
+		"with the account's key":      deploy(t, nil),
+		"with a customer managed key": deploy(t, map[string]string{"KmsKeyArn": keyArn}),
 	}
 }

@@ -20,6 +20,9 @@ type parts struct {
 	client    *oauth.Client
 }
 
+// userAgent is how token endpoints see this program.
+const userAgent = "chaveiro (+oauth2 token client)"
+
 func open(ctx context.Context, getenv func(string) string) (parts, error) {
 	env, err := environment.Read(getenv)
 	if err != nil {
@@ -33,7 +36,7 @@ func open(ctx context.Context, getenv func(string) string) (parts, error) {
 	if err != nil {
 		return parts{}, err
 	}
-	client, err := oauth.New(oauth.Config{Timeout: env.TokenTimeout, AllowLoopback: env.SAMLocal})
+	client, err := oauth.New(oauth.Config{Timeout: env.TokenTimeout, AllowLoopback: env.SAMLocal, UserAgent: userAgent, MaxIdlePerHost: env.MaxConcurrency})
 	return parts{env: env, stores: stores, catalogue: catalogue, client: client}, err
 }
 

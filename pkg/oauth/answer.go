@@ -32,10 +32,12 @@ type answer struct {
 	form    form
 	fields  map[string]any // of formObject
 	dialect Dialect
+	request outgoing
 }
 
-func parseAnswer(res *http.Response, body []byte, d Dialect) *answer {
-	a := &answer{status: res.StatusCode, header: res.Header, dialect: d}
+func parseAnswer(res *http.Response, body []byte, request outgoing) *answer {
+	d := request.endpoint.Dialect
+	a := &answer{status: res.StatusCode, header: res.Header, at: request.call.Now.UTC().Truncate(time.Second), dialect: d, request: request}
 	a.body = bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(body), []byte("\ufeff")))
 	a.form, a.fields = sniff(a.body, d)
 	return a

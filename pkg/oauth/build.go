@@ -3,11 +3,13 @@ package oauth
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"time"
 )
 
 const (
@@ -15,91 +17,134 @@ const (
 	typeJSON = "application/json"
 )
 
-// httpRequest builds the request. It must have been checked.
-func (r *Request) httpRequest(ctx context.Context, userAgent string) (*http.Request, error) {
-	params := r.parameters()
-	endpoint, body, contentType := r.TokenEndpoint, []byte(nil), typeForm
+// outgoing is a token request that is ready to be sent, with what is needed to understand the response.
+type outgoing struct {
+	endpoint Endpoint
+	host     string
+	call     Call
+	secrets  []Secret // of the client authentication and the grant
+	scope    string   // that was requested, "" for none
+}
+
+// prepare applies the grant and the client authentication, and checks what they produced. A probe is sent without the client
+// authentication, and without the parameters in which the grant has its secrets. An error of the grant or the client authentication may
+// hold secrets; notBuilt removes them.
+func (r TokenRequest) prepare(ctx context.Context, host string, now time.Time, probe bool) (outgoing, error) {
+	out := outgoing{endpoint: r.Endpoint, host: host, call: Call{URL: r.Endpoint.URL, Now: now, Form: url.Values{}, Header: http.Header{}}}
+	if r.Grant == nil {
+		return out, invalidRequest("the grant is missing")
+	}
+	if r.Auth == nil && !probe {
+		return out, invalidRequest("the client authentication is missing")
+	}
+	for name, values := range r.Endpoint.Params {
+		out.call.Form[name] = slices.Clone(values)
+	}
+	err := r.Grant.Apply(out.call.Form)
+	out.secrets = r.Grant.Secrets()
+	out.scope = out.call.Form.Get("scope")
+	if err == nil && !probe {
+		err = r.Auth.Apply(ctx, &out.call)
+		out.secrets = append(slices.Clone(out.secrets), r.Auth.Secrets()...)
+	}
+	if err != nil {
+		return out, err
+	}
+	if probe {
+		out.dropSecrets()
+	}
+	if r.Endpoint.OmitGrantType {
+		out.call.Form.Del("grant_type")
+	}
+	if why := out.fault(); why != "" {
+		return out, invalidRequest(why)
+	}
+	return out, nil
+}
+
+// invalidRequest is the error of a request that cannot be sent as it is. The host is added later.
+func invalidRequest(why string) *Error { return configError(CodeInvalidRequestConfig, "", why) }
+
+// notBuilt is the outcome when prepare returned an error. caller is the caller's context, which an attempt's own deadline does not end.
+func (o outgoing) notBuilt(caller context.Context, err error) *Error {
+	if cerr := caller.Err(); cerr != nil {
+		return canceledError(o.host, cerr)
+	}
+	var own *Error
 	switch {
-	case r.AuthMethod == ClientSecretQuery:
-		// An empty body of type JSON is what Hotmart documents; a form type would make some servers look for the parameters there.
+	case errors.As(err, &own):
+	case errors.Is(err, context.DeadlineExceeded):
+		own = &Error{Class: Transient, Code: CodeNetwork, Description: "the client authentication took too long", cause: context.DeadlineExceeded}
+	default:
+		own = invalidRequest(err.Error())
+	}
+	e := *own
+	e.Host, e.Description = o.host, o.redactor().text(own.Description)
+	return &e
+}
+
+// dropSecrets removes the parameters that hold a secret of the grant.
+func (o outgoing) dropSecrets() {
+	private := o.redactor()
+	for name, values := range o.call.Form {
+		if slices.ContainsFunc(values, private.finds) {
+			o.call.Form.Del(name)
+		}
+	}
+}
+
+// redactor knows every secret of the request.
+func (o outgoing) redactor() *scrubber {
+	s := new(scrubber)
+	for _, secret := range o.secrets {
+		s.add(secret.Reveal())
+	}
+	// A client assertion (RFC 7523 section 2.2) is made by Apply, so Secrets need not know it.
+	s.add(o.call.Form.Get("client_assertion"))
+	if _, credentials, ok := strings.Cut(o.call.Header.Get("Authorization"), " "); ok {
+		s.add(credentials)
+	}
+	return s
+}
+
+// httpRequest builds the request.
+func (o outgoing) httpRequest(ctx context.Context, userAgent string) (*http.Request, error) {
+	params := make(url.Values, len(o.call.Form))
+	for name, values := range o.call.Form {
+		params[o.endpoint.paramName(name)] = values
+	}
+	endpoint, body, contentType := o.endpoint.URL, []byte(nil), typeForm
+	switch o.endpoint.Body {
+	case QueryBody:
+		// Not a form type: some servers would then look for the parameters in the body.
 		endpoint, contentType = withQuery(endpoint, params), typeJSON
-	case r.AuthMethod == ClientSecretJSON || r.JSONBody:
+	case JSONBody:
 		var err error
 		if body, err = jsonBody(params); err != nil {
 			return nil, err
 		}
 		contentType = typeJSON
-	default:
+	case FormBody:
 		body = []byte(params.Encode())
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	values := []string{typeJSON, "gzip", contentType, userAgent} // of this request alone: a RoundTripper of others may do what it must not
-	for i, name := range [...]string{"Accept", "Accept-Encoding", "Content-Type", "User-Agent"} {
-		req.Header[name] = values[i : i+1 : i+1]
-	}
-	for name, values := range r.Header {
-		req.Header[http.CanonicalHeaderKey(name)] = values
-	}
-	if r.AuthMethod == ClientSecretBasic && !r.anonymous {
-		req.Header.Set("Authorization", "Basic "+r.basicValue())
+	req.Header = http.Header{"Accept": {typeJSON}, "Accept-Encoding": {"gzip"}, "Content-Type": {contentType}, "User-Agent": {userAgent}}
+	for _, headers := range []http.Header{o.endpoint.Header, o.call.Header} {
+		for name, values := range headers {
+			req.Header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
+		}
 	}
 	return req, nil
 }
 
-// parameters are what goes into the query or the body, under the names that this server wants.
-func (r *Request) parameters() url.Values {
-	v := url.Values{}
-	for name, values := range r.Params {
-		v[r.paramName(name)] = values
-	}
-	set := func(name, value string) {
-		if value != "" {
-			v.Set(r.paramName(name), value)
-		}
-	}
-	if r.OmitGrantType {
-		v.Del(r.paramName("grant_type"))
-	} else {
-		set("grant_type", r.grantType())
-	}
-	set("scope", r.Scope)
-	set("audience", r.Audience)
-	set("resource", r.Resource)
-	if r.AuthMethod != ClientSecretBasic {
-		set("client_id", r.ClientID)
-		set("client_secret", r.ClientSecret.Reveal())
-	}
-	return v
-}
-
-func (r *Request) grantType() string {
-	if r.GrantType == "" {
-		return GrantClientCredentials
-	}
-	return r.GrantType
-}
-
-func (r *Request) paramName(standard string) string {
-	if name := r.ParamNames[standard]; name != "" {
+func (e Endpoint) paramName(standard string) string {
+	if name := e.ParamNames[standard]; name != "" {
 		return name
 	}
 	return standard
-}
-
-// basicValue is what follows "Basic ".
-func (r *Request) basicValue() string {
-	return basicOf(r.ClientID, r.ClientSecret.Reveal(), r.RawBasic)
-}
-
-// basicOf is the Basic value of a pair. raw leaves out the form-encoding of RFC 6749 section 2.3.1 and appendix B.
-func basicOf(id, secret string, raw bool) string {
-	if !raw {
-		id, secret = url.QueryEscape(id), url.QueryEscape(secret)
-	}
-	return base64.StdEncoding.EncodeToString([]byte(id + ":" + secret))
 }
 
 // withQuery adds parameters to an endpoint's own query, which RFC 6749 section 3.2 says must be kept.
@@ -126,19 +171,9 @@ func jsonBody(params url.Values) ([]byte, error) {
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false) // "&" in a secret is as good as "\u0026", but not every server knows
+	enc.SetEscapeHTML(false) // "&" in a secret equals "\u0026", but not every server decodes it
 	if err := enc.Encode(object); err != nil {
 		return nil, err
 	}
 	return bytes.TrimRight(b.Bytes(), "\n"), nil
-}
-
-// scrubber knows every secret of the request.
-func (r *Request) scrubber() *scrubber {
-	s := new(scrubber)
-	s.add(r.ClientSecret.Reveal())
-	for _, raw := range []bool{false, true} {
-		s.add(basicOf(r.ClientID, r.ClientSecret.Reveal(), raw)) // one that is the same is taken once
-	}
-	return s
 }

@@ -1,10 +1,14 @@
 package oauth
 
 import (
+	"context"
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 )
 
@@ -15,7 +19,7 @@ type sent struct {
 }
 
 // capture sends the request to a transport in process and returns what arrived.
-func capture(t *testing.T, req Request) sent {
+func capture(t *testing.T, req TokenRequest) sent {
 	t.Helper()
 	var s sent
 	c := newTestClient(t, Config{Transport: transportFunc(func(r *http.Request) (*http.Response, error) {
@@ -29,11 +33,38 @@ func capture(t *testing.T, req Request) sent {
 		s = sent{r.URL.String(), string(body), r.Header}
 		return answering(200, nil, `{"access_token":"T","expires_in":60}`)(r)
 	})})
-	if _, err := c.Exchange(t.Context(), req); err != nil {
+	if _, err := c.Token(t.Context(), req); err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
+
+// customGrant is a grant of another package: a grant type and one parameter of its own.
+type customGrant struct {
+	kind   string
+	params url.Values
+	secret Secret
+	err    error
+}
+
+func (g customGrant) Apply(form url.Values) error {
+	form.Set("grant_type", g.kind)
+	for name, values := range g.params {
+		form[name] = values
+	}
+	return g.err
+}
+
+func (g customGrant) Secrets() []Secret { return []Secret{g.secret} }
+
+// customAuth is a client authentication of another package.
+type customAuth struct {
+	apply   func(*Call) error
+	secrets []Secret
+}
+
+func (a customAuth) Apply(_ context.Context, c *Call) error { return a.apply(c) }
+func (a customAuth) Secrets() []Secret                      { return a.secrets }
 
 func TestRequestOnTheWire(t *testing.T) {
 	t.Parallel()
@@ -41,73 +72,96 @@ func TestRequestOnTheWire(t *testing.T) {
 		return "Basic " + base64.StdEncoding.EncodeToString([]byte(id+":"+secret))
 	}
 	escaped := url.QueryEscape(testSecret)
+	post := ClientSecretPost(testID, NewSecret(testSecret))
+	short := ClientSecretPost(testID, NewSecret("s"))
 	for name, tc := range map[string]struct {
-		change func(*Request)
+		change func(*TokenRequest)
 		url    string // "" means the endpoint as it is
 		body   string
 		auth   string
 		mime   string
 	}{
 		"basic form-encodes both halves (RFC 6749 section 2.3.1)": {
-			change: func(r *Request) { r.ClientID = "a:b c" },
+			change: func(r *TokenRequest) { r.Auth = ClientSecretBasic("a:b c", NewSecret(testSecret)) },
 			body:   "grant_type=client_credentials", auth: basic("a%3Ab+c", escaped), mime: typeForm,
 		},
 		"raw basic sends them as they are": {
-			change: func(r *Request) { r.RawBasic = true },
+			change: func(r *TokenRequest) { r.Auth = ClientSecretBasicRaw(testID, NewSecret(testSecret)) },
 			body:   "grant_type=client_credentials", auth: basic(testID, testSecret), mime: typeForm,
 		},
 		"basic with a JSON body": {
-			change: func(r *Request) { r.JSONBody, r.Scope = true, "a&b" },
-			body:   `{"grant_type":"client_credentials","scope":"a&b"}`, auth: basic(testID, escaped), mime: typeJSON,
+			change: func(r *TokenRequest) {
+				r.Endpoint.Body, r.Grant = JSONBody, ClientCredentials{Scope: []string{"a&b"}}
+			},
+			body: `{"grant_type":"client_credentials","scope":"a&b"}`, auth: basic(testID, escaped), mime: typeJSON,
 		},
-		"post has the pair in the form": {
-			change: func(r *Request) { r.AuthMethod = ClientSecretPost },
+		"basic with everything else in the query": {
+			change: func(r *TokenRequest) { r.Endpoint.Body = QueryBody },
+			url:    testEndpoint + "?grant_type=client_credentials", auth: basic(testID, escaped), mime: typeJSON,
+		},
+		"post has the client credentials in the form": {
+			change: func(r *TokenRequest) { r.Auth = post },
 			body:   "client_id=" + testID + "&client_secret=" + escaped + "&grant_type=client_credentials", mime: typeForm,
 		},
-		"query has everything in the URL and an empty JSON body, as Hotmart documents": {
-			change: func(r *Request) { r.AuthMethod = ClientSecretQuery },
+		"query has everything in the URL and an empty JSON body": {
+			change: func(r *TokenRequest) { r.Auth, r.Endpoint.Body = post, QueryBody },
 			url:    testEndpoint + "?client_id=" + testID + "&client_secret=" + escaped + "&grant_type=client_credentials", mime: typeJSON,
 		},
 		"query keeps the endpoint's own query": {
-			change: func(r *Request) {
-				r.AuthMethod, r.TokenEndpoint, r.ClientSecret, r.OmitGrantType = ClientSecretQuery, testEndpoint+"?v=1", NewSecret("s"), true
+			change: func(r *TokenRequest) {
+				r.Auth, r.Endpoint.Body, r.Endpoint.URL, r.Endpoint.OmitGrantType = short, QueryBody, testEndpoint+"?v=1", true
 			},
 			url: testEndpoint + "?v=1&client_id=" + testID + "&client_secret=s", mime: typeJSON,
 		},
 		"query after a bare question mark": {
-			change: func(r *Request) {
-				r.AuthMethod, r.TokenEndpoint, r.ClientSecret, r.OmitGrantType = ClientSecretQuery, testEndpoint+"?", NewSecret("s"), true
+			change: func(r *TokenRequest) {
+				r.Auth, r.Endpoint.Body, r.Endpoint.URL, r.Endpoint.OmitGrantType = short, QueryBody, testEndpoint+"?", true
 			},
 			url: testEndpoint + "?client_id=" + testID + "&client_secret=s", mime: typeJSON,
 		},
 		"json has everything in an object": {
-			change: func(r *Request) {
-				r.AuthMethod, r.Params = ClientSecretJSON, url.Values{"list": {"1", "2"}}
+			change: func(r *TokenRequest) {
+				r.Auth, r.Endpoint.Body, r.Endpoint.Params = post, JSONBody, url.Values{"list": {"1", "2"}}
 			},
 			body: `{"client_id":"` + testID + `","client_secret":"` + testSecret + `","grant_type":"client_credentials","list":["1","2"]}`, mime: typeJSON,
 		},
 		"scope, audience, resource and fixed parameters": {
-			change: func(r *Request) {
-				r.Scope, r.Audience, r.Resource, r.Params = "read write", "aud", "https://api", url.Values{"x": {"1"}}
+			change: func(r *TokenRequest) {
+				r.Grant = ClientCredentials{Scope: []string{"read", "write"}, Audience: "aud", Resource: "https://api"}
+				r.Endpoint.Params = url.Values{"x": {"1"}}
 			},
 			body: "audience=aud&grant_type=client_credentials&resource=https%3A%2F%2Fapi&scope=read+write&x=1", auth: basic(testID, escaped), mime: typeForm,
 		},
-		"a field wins over a fixed parameter of its name": {
-			change: func(r *Request) { r.Scope, r.Params = "mine", url.Values{"scope": {"fixed"}, "grant_type": {"odd"}} },
-			body:   "grant_type=client_credentials&scope=mine", auth: basic(testID, escaped), mime: typeForm,
+		"the grant wins over a fixed parameter of the same name": {
+			change: func(r *TokenRequest) {
+				r.Grant, r.Endpoint.Params = ClientCredentials{Scope: []string{"mine"}}, url.Values{"scope": {"fixed"}, "grant_type": {"odd"}}
+			},
+			body: "grant_type=client_credentials&scope=mine", auth: basic(testID, escaped), mime: typeForm,
 		},
-		"another grant type": {
-			change: func(r *Request) { r.GrantType = "urn:x" },
-			body:   "grant_type=urn%3Ax", auth: basic(testID, escaped), mime: typeForm,
+		"another grant": {
+			change: func(r *TokenRequest) { r.Grant = customGrant{kind: "urn:x", params: url.Values{"p": {"q"}}} },
+			body:   "grant_type=urn%3Ax&p=q", auth: basic(testID, escaped), mime: typeForm,
+		},
+		"another client authentication": {
+			change: func(r *TokenRequest) {
+				r.Auth = customAuth{apply: func(c *Call) error {
+					c.Form.Set("client_assertion", c.URL+"|"+c.Now.UTC().Format("2006")+"|"+c.Form.Get("grant_type"))
+					c.Header.Set("Authorization", "DPoP x")
+					return nil
+				}}
+			},
+			body: "client_assertion=" + url.QueryEscape(testEndpoint+"|2026|client_credentials") + "&grant_type=client_credentials", auth: "DPoP x", mime: typeForm,
 		},
 		"no grant type at all": {
-			change: func(r *Request) { r.OmitGrantType, r.Params = true, url.Values{"grant_type": {"odd"}} },
-			body:   "", auth: basic(testID, escaped), mime: typeForm,
+			change: func(r *TokenRequest) {
+				r.Endpoint.OmitGrantType, r.Endpoint.Params = true, url.Values{"grant_type": {"odd"}}
+			},
+			body: "", auth: basic(testID, escaped), mime: typeForm,
 		},
-		"renamed parameters, as iFood wants them": {
-			change: func(r *Request) {
-				r.AuthMethod, r.ClientSecret = ClientSecretPost, NewSecret("s")
-				r.ParamNames = map[string]string{"grant_type": "grantType", "client_id": "clientId", "client_secret": "clientSecret"}
+		"renamed parameters": {
+			change: func(r *TokenRequest) {
+				r.Auth = short
+				r.Endpoint.ParamNames = map[string]string{"grant_type": "grantType", "client_id": "clientId", "client_secret": "clientSecret"}
 			},
 			body: "clientId=" + testID + "&clientSecret=s&grantType=client_credentials", mime: typeForm,
 		},
@@ -136,37 +190,66 @@ func TestRequestOnTheWire(t *testing.T) {
 func TestFixedHeadersAreSent(t *testing.T) {
 	t.Parallel()
 	req := testRequest()
-	req.Header = http.Header{"enable-jwt": {"1"}, "User-Agent": {"shop/1"}}
+	req.Endpoint.Header = http.Header{"enable-jwt": {"1"}, "User-Agent": {"shop/1"}}
 	got := capture(t, req)
 	if got.header.Get("Enable-Jwt") != "1" || got.header.Get("User-Agent") != "shop/1" {
 		t.Errorf("headers %v", got.header)
 	}
 }
 
+// TestARequestIsNotChanged: one TokenRequest serves many attempts, also at the same time.
+func TestARequestIsNotChanged(t *testing.T) {
+	t.Parallel()
+	req := testRequest()
+	req.Auth = customAuth{apply: func(c *Call) error {
+		c.Form["list"][0] = "changed"
+		c.Form.Set("client_id", "x")
+		return nil
+	}}
+	req.Endpoint.Params, req.Endpoint.Header = url.Values{"list": {"1"}}, http.Header{"A": {"1"}}
+	if got := capture(t, req); got.body != "client_id=x&grant_type=client_credentials&list=changed" {
+		t.Errorf("body %s", got.body)
+	}
+	if len(req.Endpoint.Params) != 1 || req.Endpoint.Params.Get("list") != "1" || len(req.Endpoint.Header) != 1 {
+		t.Errorf("%v %v", req.Endpoint.Params, req.Endpoint.Header)
+	}
+}
+
 func TestRequestsThatAreNotSent(t *testing.T) {
 	t.Parallel()
+	fails := func(err error) ClientAuth {
+		return customAuth{apply: func(*Call) error { return err }, secrets: []Secret{NewSecret(testSecret)}}
+	}
 	for name, tc := range map[string]struct {
-		change func(*Request)
+		change func(*TokenRequest)
 		code   string
 	}{
-		"no method":                            {func(r *Request) { r.AuthMethod = "" }, CodeInvalidRequestConfig},
-		"unknown method":                       {func(r *Request) { r.AuthMethod = "private_key_jwt" }, CodeInvalidRequestConfig},
-		"no client id":                         {func(r *Request) { r.ClientID = "" }, CodeInvalidRequestConfig},
-		"no secret":                            {func(r *Request) { r.ClientSecret = NewSecret("") }, CodeInvalidRequestConfig},
-		"no endpoint":                          {func(r *Request) { r.TokenEndpoint = "" }, CodeInvalidEndpoint},
-		"http":                                 {func(r *Request) { r.TokenEndpoint = "http://auth.example.com/" }, CodeEndpointRefused},
-		"raw basic with a colon in the id":     {func(r *Request) { r.RawBasic, r.ClientID = true, "a:b" }, CodeInvalidRequestConfig},
-		"JSON body and form authentication":    {func(r *Request) { r.AuthMethod, r.JSONBody = ClientSecretPost, true }, CodeInvalidRequestConfig},
-		"a secret among the fixed parameters":  {func(r *Request) { r.Params = url.Values{"client_secret": {"x"}} }, CodeInvalidRequestConfig},
-		"grant type both named and omitted":    {func(r *Request) { r.OmitGrantType, r.GrantType = true, "x" }, CodeInvalidRequestConfig},
-		"negative lifetime":                    {func(r *Request) { r.MaxLifetime = -1 }, CodeInvalidRequestConfig},
-		"two parameters under one name":        {func(r *Request) { r.ParamNames = map[string]string{"scope": "client_id"} }, CodeInvalidRequestConfig},
-		"a fixed parameter under a taken name": {func(r *Request) { r.ParamNames, r.Params = map[string]string{"scope": "s"}, url.Values{"s": {"1"}} }, CodeInvalidRequestConfig},
-		"a header of the connection":           {func(r *Request) { r.Header = http.Header{"content-length": {"1"}} }, CodeInvalidRequestConfig},
-		"Authorization beside basic":           {func(r *Request) { r.Header = http.Header{"Authorization": {"x"}} }, CodeInvalidRequestConfig},
-		"a header name with a space":           {func(r *Request) { r.Header = http.Header{"a b": {"1"}} }, CodeInvalidRequestConfig},
-		"a header value with a line break":     {func(r *Request) { r.Header = http.Header{"A": {"1\r\nB: 2"}} }, CodeInvalidRequestConfig},
-		"a dialect with a fault":               {func(r *Request) { r.Dialect.Errors = []ErrorRule{{}} }, CodeInvalidRequestConfig},
+		"no grant":                            {func(r *TokenRequest) { r.Grant = nil }, CodeInvalidRequestConfig},
+		"no client authentication":            {func(r *TokenRequest) { r.Auth = nil }, CodeInvalidRequestConfig},
+		"unknown body format":                 {func(r *TokenRequest) { r.Endpoint.Body = "xml" }, CodeInvalidRequestConfig},
+		"no client id":                        {func(r *TokenRequest) { r.Auth = ClientSecretBasic("", NewSecret("s")) }, CodeInvalidRequestConfig},
+		"no client id in the form":            {func(r *TokenRequest) { r.Auth = ClientSecretPost("", NewSecret("s")) }, CodeInvalidRequestConfig},
+		"no secret":                           {func(r *TokenRequest) { r.Auth = ClientSecretBasic(testID, Secret{}) }, CodeInvalidRequestConfig},
+		"no endpoint":                         {func(r *TokenRequest) { r.Endpoint.URL = "" }, CodeInvalidEndpoint},
+		"http":                                {func(r *TokenRequest) { r.Endpoint.URL = "http://auth.example.com/" }, CodeEndpointRefused},
+		"raw basic with a colon in the id":    {func(r *TokenRequest) { r.Auth = ClientSecretBasicRaw("a:b", NewSecret("s")) }, CodeInvalidRequestConfig},
+		"a secret among the fixed parameters": {func(r *TokenRequest) { r.Endpoint.Params = url.Values{"client_secret": {"x"}} }, CodeInvalidRequestConfig},
+		"a refresh token among them":          {func(r *TokenRequest) { r.Endpoint.Params = url.Values{"refresh_token": {"x"}} }, CodeInvalidRequestConfig},
+		"two parameters under one name":       {func(r *TokenRequest) { r.Endpoint.ParamNames = map[string]string{"scope": "client_id"} }, CodeInvalidRequestConfig},
+		"a fixed parameter under a taken name": {func(r *TokenRequest) {
+			r.Endpoint.ParamNames, r.Endpoint.Params = map[string]string{"scope": "s"}, url.Values{"s": {"1"}}
+		}, CodeInvalidRequestConfig},
+		"a header of the connection":       {func(r *TokenRequest) { r.Endpoint.Header = http.Header{"content-length": {"1"}} }, CodeInvalidRequestConfig},
+		"Authorization beside basic":       {func(r *TokenRequest) { r.Endpoint.Header = http.Header{"authorization": {"x"}} }, CodeInvalidRequestConfig},
+		"a header name with a space":       {func(r *TokenRequest) { r.Endpoint.Header = http.Header{"a b": {"1"}} }, CodeInvalidRequestConfig},
+		"a header value with a line break": {func(r *TokenRequest) { r.Endpoint.Header = http.Header{"A": {"1\r\nB: 2"}} }, CodeInvalidRequestConfig},
+		"such a header of the authentication": {func(r *TokenRequest) {
+			r.Auth = customAuth{apply: func(c *Call) error { c.Header["A"] = []string{"1\n"}; return nil }}
+		}, CodeInvalidRequestConfig},
+		"a dialect with a fault":           {func(r *TokenRequest) { r.Endpoint.Dialect.Errors = []ErrorRule{{}} }, CodeInvalidRequestConfig},
+		"a grant that fails":               {func(r *TokenRequest) { r.Grant = customGrant{err: io.EOF} }, CodeInvalidRequestConfig},
+		"an authentication that fails":     {func(r *TokenRequest) { r.Auth = fails(errors.New("sign with " + testSecret)) }, CodeInvalidRequestConfig},
+		"one that says of what code it is": {func(r *TokenRequest) { r.Auth = fails(configError("key_missing", "", "no "+testSecret)) }, "key_missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -176,10 +259,32 @@ func TestRequestsThatAreNotSent(t *testing.T) {
 			})})
 			req := testRequest()
 			tc.change(&req)
-			_, err := c.Exchange(t.Context(), req)
+			_, err := c.Token(t.Context(), req)
 			wantError(t, asError(t, err), Configuration, tc.code)
+			if strings.Contains(err.Error(), testSecret) {
+				t.Error(err)
+			}
 		})
 	}
+}
+
+// TestAnAuthenticationThatTheCallerEnds says nothing about the server or the client.
+func TestAnAuthenticationThatTheCallerEnds(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	req := testRequest()
+	req.Auth = customAuth{apply: func(*Call) error { cancel(); return context.Canceled }}
+	_, err := newTestClient(t, Config{Transport: answering(200, nil, goodBody)}).Token(ctx, req)
+	wantError(t, asError(t, err), Canceled, CodeCancelled)
+}
+
+// TestAnAuthenticationThatTakesTooLong, for example because it signs elsewhere, is tried again.
+func TestAnAuthenticationThatTakesTooLong(t *testing.T) {
+	t.Parallel()
+	req := testRequest()
+	req.Auth = customAuth{apply: func(*Call) error { return fmt.Errorf("sign: %w", context.DeadlineExceeded) }}
+	_, err := newTestClient(t, Config{Transport: answering(200, nil, goodBody)}).Token(t.Context(), req)
+	wantError(t, asError(t, err), Transient, CodeNetwork)
 }
 
 func TestDialectValidate(t *testing.T) {
@@ -204,11 +309,15 @@ func TestDialectValidate(t *testing.T) {
 		"negative window":     {RateLimitWait: -1},
 		"rule for everything": rule(func(r *ErrorRule) { r.Error = "" }),
 		"no class":            rule(func(r *ErrorRule) { r.Class = "" }),
-		"class of the caller": rule(func(r *ErrorRule) { r.Class = NotAnOutcome }),
+		"class of the caller": rule(func(r *ErrorRule) { r.Class = Canceled }),
 		"code with capitals":  rule(func(r *ErrorRule) { r.Code = "Bad" }),
 		"no code":             rule(func(r *ErrorRule) { r.Code = "" }),
 		"negative wait":       rule(func(r *ErrorRule) { r.RetryAfter = -1 }),
 		"broken pattern":      rule(func(r *ErrorRule) { r.Message = "(" }),
+		"broken match":        rule(func(r *ErrorRule) { r.Field, r.Match = "a", "(" }),
+		"field alone":         rule(func(r *ErrorRule) { r.Field = "a" }),
+		"match alone":         rule(func(r *ErrorRule) { r.Match = "a" }),
+		"empty segment":       rule(func(r *ErrorRule) { r.Field, r.Match = "a..b", "x" }),
 	} {
 		if d.Validate() == nil {
 			t.Errorf("%s: no error", name)

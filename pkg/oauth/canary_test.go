@@ -48,11 +48,7 @@ func TestCanary(t *testing.T) {
 	t.Parallel()
 	const access, refresh = "acc3ss/canary+token==", "r3fresh/canary+token=="
 	req := testRequest()
-	wire, err := req.httpRequest(t.Context(), "x")
-	if err != nil {
-		t.Fatal(err)
-	}
-	basic := strings.TrimPrefix(wire.Header.Get("Authorization"), "Basic ")
+	basic := strings.TrimPrefix(capture(t, req).header.Get("Authorization"), "Basic ")
 	secrets := []string{testSecret, basic, access, refresh, base64.StdEncoding.EncodeToString([]byte(testID + ":" + testSecret))}
 	var forms []string
 	for _, s := range secrets {
@@ -125,8 +121,8 @@ func mustNotShow(t *testing.T, text string, forms []string) {
 // TestCanaryBelowHTTP makes the transports' own errors, with the secret in the URL.
 func TestCanaryBelowHTTP(t *testing.T) {
 	t.Parallel()
-	req := testRequest()
-	req.AuthMethod = ClientSecretQuery
+	req := requestWith(ClientSecretPost(testID, NewSecret(testSecret)))
+	req.Endpoint.Body = QueryBody
 	endpoint, _ := serve(t, func(http.ResponseWriter, *http.Request) {})
 	for name, tc := range map[string]struct {
 		endpoint string
@@ -144,8 +140,8 @@ func TestCanaryBelowHTTP(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := req
-			r.TokenEndpoint = tc.endpoint
-			_, err := tc.client.Exchange(t.Context(), r)
+			r.Endpoint.URL = tc.endpoint
+			_, err := tc.client.Token(t.Context(), r)
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -160,8 +156,8 @@ func TestATokenAndARequestCannotBePrinted(t *testing.T) {
 	if e != nil {
 		t.Fatal(e)
 	}
-	mustNotShow(t, printed(t, token)+printed(t, *token)+printed(t, Exchange{Token: token}), append(disguises("canary-access"), disguises("canary-refresh")...))
-	type holder struct{ inner Request }
+	mustNotShow(t, printed(t, token)+printed(t, *token)+printed(t, Attempt{Token: token}), append(disguises("canary-access"), disguises("canary-refresh")...))
+	type holder struct{ inner TokenRequest }
 	req := testRequest()
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%v %+v %#v %v %+v %#v", req, req, req, holder{req}, holder{req}, &holder{req})

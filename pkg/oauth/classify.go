@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
-	"strings"
+	"strconv"
 	"time"
 )
 
@@ -12,23 +12,23 @@ import (
 //
 //  1. a redirect, or the proxy's own refusal
 //  2. the dialect's error rules
-//  3. a known error code, with any status: some servers say invalid_client with 400, some with 200
+//  3. an error code of an RFC, with any status: some servers send invalid_client with 400, some with 200
 //  4. ok:false
 //  5. a firewall's page
 //  6. a 2xx: a token, or none
 //  7. an HTML page with a 4xx
 //  8. the status
-func (a *answer) outcome(r *Request) (*Token, *Error) {
+func (a *answer) outcome() (*Token, *Error) {
 	c := a.complaint()
 	e := a.refusal(c)
 	var t *Token
 	if e == nil {
-		t, e = a.success(r)
+		t, e = a.success()
 	}
 	if e == nil {
 		return t, nil
 	}
-	a.finish(e, r)
+	a.finish(e)
 	return nil, e
 }
 
@@ -40,8 +40,8 @@ func (a *answer) refusal(c *complaint) *Error {
 	if e := a.dialectError(c); e != nil {
 		return e
 	}
-	if v, ok := c.verdict(a.status); ok {
-		return v.error(c.description(!slices.Contains(c.words, v.code) && len(c.texts) == 0))
+	if v, ok := c.verdict(); ok {
+		return v.error(c.describe(v.code))
 	}
 	if a.ok() && c.made() { // an error that nobody knows, with or without a token: not to be trusted
 		return verdict{Malformed, CodeUnrecognizedError}.error(c.description(true))
@@ -65,11 +65,11 @@ func (v verdict) error(description string) *Error {
 	return &Error{Class: v.class, Code: v.code, Description: description}
 }
 
-func (a *answer) success(r *Request) (*Token, *Error) {
+func (a *answer) success() (*Token, *Error) {
 	if a.bodyErr != nil || a.form != formObject || a.status == http.StatusNoContent {
 		return nil, a.noObject()
 	}
-	return a.token(r)
+	return a.token()
 }
 
 // dialectError asks the dialect's rules. A 2xx with a token and without a complaint is no error, whatever a pattern may find in it.
@@ -78,11 +78,8 @@ func (a *answer) dialectError(c *complaint) *Error {
 		return nil
 	}
 	for _, rule := range a.dialect.Errors {
-		if rule.matches(a.status, c) {
-			e := verdict{rule.Class, rule.Code}.error(c.description(false))
-			if e.Description == "" {
-				e.Description = c.description(true)
-			}
+		if rule.matches(a, c) {
+			e := verdict{rule.Class, rule.Code}.error(c.describe(rule.Code))
 			e.RetryAfter = rule.RetryAfter
 			return e
 		}
@@ -90,44 +87,60 @@ func (a *answer) dialectError(c *complaint) *Error {
 	return nil
 }
 
-func (r ErrorRule) matches(status int, c *complaint) bool {
-	if r.Status != 0 && r.Status != status {
+func (r ErrorRule) matches(a *answer, c *complaint) bool {
+	if r.Status != 0 && r.Status != a.status {
 		return false
 	}
-	if r.Error != "" && !slices.ContainsFunc(c.words, func(w string) bool { return strings.EqualFold(w, r.Error) }) {
+	if r.Error != "" && !slices.ContainsFunc(c.words, func(w string) bool { return normalize(w) == normalize(r.Error) }) {
 		return false
 	}
-	if r.Message == "" {
-		return true
+	if r.Message != "" && !matchesAny(r.Message, c.texts) {
+		return false
 	}
-	pattern, err := regexp.Compile(r.Message)
-	return err == nil && slices.ContainsFunc(c.texts, pattern.MatchString) // Validate has seen the pattern
+	return r.Field == "" || matchesAny(r.Match, fieldText(at(a.fields, r.Field)))
+}
+
+// matchesAny reports whether a pattern, which Validate has checked, matches one of the texts.
+func matchesAny(pattern string, texts []string) bool {
+	re, err := regexp.Compile(pattern)
+	return err == nil && slices.ContainsFunc(texts, re.MatchString)
+}
+
+// fieldText is a string, number or boolean as text; nothing for all else.
+func fieldText(v any) []string {
+	if b, ok := v.(bool); ok {
+		return []string{strconv.FormatBool(b)}
+	}
+	if s := scalar(v); s != "" {
+		return []string{s}
+	}
+	return nil
 }
 
 // finish adds the status, the wait, and cleans the words.
-func (a *answer) finish(e *Error, r *Request) {
-	e.Status = a.status
+func (a *answer) finish(e *Error) {
+	e.Status, e.Host, e.RefreshToken = a.status, a.request.host, a.newRefreshToken()
 	if e.Class == Transient && e.Code != CodeZeroLifetime {
-		e.RetryAfter = a.wait(e, r)
+		e.RetryAfter = a.wait(e)
 	} else if e.Class != Transient {
 		e.RetryAfter = 0
 	}
 	if e.Description == "" {
 		return
 	}
-	s := r.scrubber()
+	s := a.request.redactor()
 	a.secrets(s, minScrubbed)
 	e.Description = s.text(e.Description)
 }
 
 // wait is what the headers ask for, else the rule's or the block page's, else the dialect's for a rate limit.
-func (a *answer) wait(e *Error, r *Request) time.Duration {
+func (a *answer) wait(e *Error) time.Duration {
 	d := retryAfter(a.status, a.header, a.at)
 	if d == 0 {
 		d = e.RetryAfter
 	}
 	if d == 0 && e.Code == CodeRateLimited {
-		d = r.Dialect.RateLimitWait
+		d = a.dialect.RateLimitWait
 	}
 	return min(d, MaxRetryAfter)
 }

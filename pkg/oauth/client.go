@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -14,27 +13,35 @@ import (
 )
 
 const (
-	defaultTimeout   = 10 * time.Second
-	defaultUserAgent = "chaveiro (+oauth2 token client)"
+	defaultTimeout        = 10 * time.Second
+	defaultUserAgent      = "oauth2-token-client"
+	defaultMaxIdlePerHost = 16
 )
 
 // Config of a Client. The zero value is ready for production.
 type Config struct {
-	Timeout       time.Duration     // per attempt; 0 means 10 s
-	UserAgent     string            // "" means "chaveiro (+oauth2 token client)"
-	AllowLoopback bool              // accept http, loopback and link-local endpoints: local runs and tests only
-	Transport     http.RoundTripper // nil: the guarded transport of this package; anything else is used as it is, for tests in process
-	RootCAs       *x509.CertPool    // nil: the system's
-	Certificate   *tls.Certificate  // presented when the server asks; nil: none
-	Now           func() time.Time  // nil: time.Now
-	Rand          func() float64    // jitter in [0,1); nil: math/rand/v2
+	Timeout        time.Duration  // per attempt; 0 means 10 s
+	UserAgent      string         // "" means "oauth2-token-client"
+	AllowLoopback  bool           // accept http, loopback and link-local endpoints: local runs and tests only
+	MaxIdlePerHost int            // idle connections kept for each host and client certificate; 0 means 16
+	RootCAs        *x509.CertPool // nil: the system's
+
+	// WrapTransport adds a layer around the transport, for example for tracing. The guard against forbidden addresses stays in force. It
+	// is called once, in New. The layer sees the request with its credentials.
+	WrapTransport func(http.RoundTripper) http.RoundTripper
+	// Transport replaces the transport of this package, and with it the guard against forbidden addresses, RootCAs, MaxIdlePerHost and
+	// client certificates: for tests in process. nil: the guarded transport.
+	Transport http.RoundTripper
+
+	Now  func() time.Time // nil: time.Now
+	Rand func() float64   // jitter in [0,1); nil: math/rand/v2
 }
 
 // Client speaks to token endpoints. It is safe for concurrent use and keeps no state of a request.
 type Client struct {
 	cfg       Config
+	base      http.RoundTripper // below WrapTransport
 	transport http.RoundTripper
-	certUntil time.Time // NotAfter of Config.Certificate, zero without one
 }
 
 // New validates cfg and returns a Client. The error joins every fault.
@@ -46,9 +53,8 @@ func New(cfg Config) (*Client, error) {
 	if strings.ContainsFunc(cfg.UserAgent, isHeaderBreak) {
 		faults = append(faults, errors.New("user agent has control characters"))
 	}
-	until, err := notAfter(cfg.Certificate)
-	if err != nil {
-		faults = append(faults, err)
+	if cfg.MaxIdlePerHost < 0 {
+		faults = append(faults, fmt.Errorf("max idle connections %d is negative", cfg.MaxIdlePerHost))
 	}
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("configure token client: %w", errors.Join(faults...))
@@ -59,95 +65,80 @@ func New(cfg Config) (*Client, error) {
 	if cfg.UserAgent == "" {
 		cfg.UserAgent = defaultUserAgent
 	}
+	if cfg.MaxIdlePerHost == 0 {
+		cfg.MaxIdlePerHost = defaultMaxIdlePerHost
+	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
 	if cfg.Rand == nil {
 		cfg.Rand = rand.Float64
 	}
-	c := &Client{cfg: cfg, transport: cfg.Transport, certUntil: until}
-	if c.transport == nil {
-		c.transport = newGuardedTransport(cfg, net.Dialer{}, http.ProxyFromEnvironment)
+	c := &Client{cfg: cfg, base: cfg.Transport}
+	if c.base == nil {
+		c.base = newGuardedTransport(cfg, net.Dialer{}, http.ProxyFromEnvironment)
+	}
+	c.transport = c.base
+	if cfg.WrapTransport != nil {
+		if c.transport = cfg.WrapTransport(c.base); c.transport == nil {
+			return nil, errors.New("configure token client: WrapTransport returned nil")
+		}
 	}
 	return c, nil
 }
 
-func notAfter(cert *tls.Certificate) (time.Time, error) {
-	switch {
-	case cert == nil:
-		return time.Time{}, nil
-	case cert.Leaf != nil:
-		return cert.Leaf.NotAfter, nil
-	case len(cert.Certificate) == 0:
-		return time.Time{}, errors.New("client certificate is empty")
-	}
-	leaf, err := x509.ParseCertificate(cert.Certificate[0])
-	if err != nil {
-		return time.Time{}, fmt.Errorf("read client certificate: %w", err)
-	}
-	return leaf.NotAfter, nil
-}
-
 // CloseIdleConnections closes the connections that are kept for the next request.
 func (c *Client) CloseIdleConnections() {
-	if t, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
+	if t, ok := c.base.(interface{ CloseIdleConnections() }); ok {
 		t.CloseIdleConnections()
 	}
 }
 
-// Exchange is the outcome of one attempt.
-type Exchange struct {
-	Token   *Token // nil when it failed
-	Latency Latency
-	Number  int // 1 for the first
-}
-
-// Exchange makes one attempt. The error is always an *Error.
-func (c *Client) Exchange(ctx context.Context, req Request) (Exchange, error) {
-	watch := newStopwatch(c.cfg.Now)
-	token, err := c.attempt(ctx, &req, watch)
-	ex := Exchange{Token: token, Latency: watch.stop(), Number: 1}
+// Token makes one attempt. The error is always an *Error.
+func (c *Client) Token(ctx context.Context, req TokenRequest) (*Token, error) {
+	token, err := c.attempt(ctx, req, false, newStopwatch(c.cfg.Now))
 	if err != nil {
-		return ex, err // a typed nil must not become an error
-	}
-	return ex, nil
-}
-
-// attempt checks, sends, reads and judges.
-func (c *Client) attempt(ctx context.Context, req *Request, watch *stopwatch) (*Token, *Error) {
-	if err := ctx.Err(); err != nil {
-		return nil, cancelledError(EndpointHost(req.TokenEndpoint), err)
-	}
-	host, e := req.check(c.cfg.AllowLoopback)
-	if e != nil {
-		return nil, e
-	}
-	issued := c.cfg.Now()
-	if !c.certUntil.IsZero() && issued.After(c.certUntil) {
-		return nil, configError(CodeMTLSCertExpired, host, "the client certificate is valid no longer")
-	}
-	actx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
-	a, err := c.send(actx, req, watch)
-	if err != nil {
-		return nil, transportError(ctx, host, watch, err)
-	}
-	a.at = issued.UTC().Truncate(time.Second)
-	token, e := a.outcome(req)
-	if e != nil {
-		e.Host = host
-		return nil, e
+		return nil, err // a typed nil must not become an error
 	}
 	return token, nil
 }
 
-// errNoResponse is of a Config.Transport that breaks RoundTripper's promise.
-var errNoResponse = errors.New("the transport returned neither an answer nor an error")
+// attempt checks the request, sends it, and reads and classifies the response.
+func (c *Client) attempt(ctx context.Context, req TokenRequest, probe bool, watch *stopwatch) (*Token, *Error) {
+	if err := ctx.Err(); err != nil {
+		return nil, canceledError(EndpointHost(req.Endpoint.URL), err)
+	}
+	host, e := checkEndpoint(req.Endpoint.URL, c.cfg.AllowLoopback)
+	if e != nil {
+		return nil, e
+	}
+	actx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	now := c.cfg.Now()
+	out, err := req.prepare(actx, host, now, probe)
+	if err != nil {
+		return nil, out.notBuilt(ctx, err)
+	}
+	if cert := out.call.Certificate; cert != nil {
+		if e := checkCertificate(cert, host, now); e != nil {
+			return nil, e
+		}
+		actx = withCertificate(actx, cert)
+	}
+	a, err := c.send(actx, out, watch)
+	if err != nil {
+		return nil, transportError(ctx, host, watch, err)
+	}
+	return a.outcome()
+}
+
+// errNoResponse is the error for a Config.Transport that breaks the contract of http.RoundTripper.
+var errNoResponse = errors.New("the transport returned neither a response nor an error")
 
 // send returns an error when the connection failed before the answer was whole. That a whole answer's body is too large or packed in an unknown
 // way is the answer's own bodyErr.
-func (c *Client) send(ctx context.Context, req *Request, watch *stopwatch) (*answer, error) {
-	hreq, err := req.httpRequest(watch.watch(ctx), c.cfg.UserAgent)
+func (c *Client) send(ctx context.Context, out outgoing, watch *stopwatch) (*answer, error) {
+	hreq, err := out.httpRequest(watch.watch(ctx), c.cfg.UserAgent)
 	if err != nil {
 		return nil, configError(CodeInvalidRequestConfig, "", "the request cannot be built") // err may repeat the URL
 	}
@@ -167,7 +158,7 @@ func (c *Client) send(ctx context.Context, req *Request, watch *stopwatch) (*ans
 	if err != nil && !errors.Is(err, errBodyTooLarge) && !errors.Is(err, errBodyEncoding) && !statusSuffices(res.StatusCode) {
 		return nil, err
 	}
-	a := parseAnswer(res, body, req.Dialect)
+	a := parseAnswer(res, body, out)
 	a.bodyErr = err
 	return a, nil
 }

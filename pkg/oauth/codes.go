@@ -64,6 +64,6 @@ const (
 	CodeUnsupportedTokenType = "unsupported_token_type" // configuration: not usable as a bearer token
 	CodeZeroLifetime         = "zero_lifetime"          // transient: nothing left of it; ask again in 2 s
 
-	// Of Client.Reach.
+	// From Client.Probe.
 	CodeNoRefusal = "no_refusal" // malformed: a request without credentials was given a token
 )

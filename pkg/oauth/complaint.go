@@ -9,12 +9,11 @@ import (
 type complaint struct {
 	words   []string // error codes: RFC 6749's error, or what an envelope calls type, code or status
 	texts   []string // sentences
-	envelop map[string]any
-	refused bool // ok:false, or an error that is neither a word nor an object
+	refused bool     // ok:false, or an error that is neither a word nor an object
 }
 
-// complaint gathers from `error` as a word (RFC 6749 section 5.2) or as an object (Meta, Google), from `errors` as an object (RD Station) or as a list, and
-// from the fields in which a sentence may stand. An empty or null error is none.
+// complaint gathers from `error` as a word (RFC 6749 section 5.2) or as an object, from `errors` as an object or as a list, and from the
+// fields in which a sentence may stand. An empty or null error counts as no error.
 func (a *answer) complaint() *complaint {
 	c := new(complaint)
 	switch v := a.field("error").(type) {
@@ -65,7 +64,7 @@ func (c *complaint) object(o map[string]any) {
 	if len(o) == 0 {
 		return
 	}
-	c.envelop, c.refused = o, true
+	c.refused = true
 	for _, name := range []string{"error", "error_type", "type", "status", "code"} {
 		c.word(scalar(o[name]))
 	}
@@ -89,10 +88,6 @@ func (c *complaint) text(s string) {
 // made reports whether there is any complaint: sentences alone are none, a success may have a message.
 func (c *complaint) made() bool { return len(c.words) > 0 || c.refused }
 
-func (c *complaint) says(part string) bool {
-	return slices.ContainsFunc(c.texts, func(t string) bool { return strings.Contains(t, part) })
-}
-
 // description is the complaint in the provider's words; withWord puts the error code in front, for when nobody else will say it.
 func (c *complaint) description(withWord bool) string {
 	var parts []string
@@ -105,33 +100,17 @@ func (c *complaint) description(withWord bool) string {
 	return strings.Join(parts, ": ")
 }
 
-// verdict returns what the built-in rules make of the complaint.
-func (c *complaint) verdict(status int) (verdict, bool) {
-	if c.says("AADSTS7000222") { // Microsoft: the secret's end date has passed
-		return verdict{Credentials, CodeSecretExpired}, true
-	}
-	if wrongService(c) {
-		return verdict{Configuration, CodeWrongEndpoint}, true
-	}
-	if o := c.envelop; o != nil {
-		transient, _ := o["is_transient"].(bool)
-		if v, ok := facebookVerdict(scalar(o["type"]), scalar(o["code"]), scalar(o["message"]), transient); ok {
-			return v, true
-		}
-		if v, ok := googleVerdict(scalar(o["status"])); ok {
-			return v, true
-		}
-	}
+// describe is the description beside a code: the error code is part of it only when there is no sentence, and the code differs.
+func (c *complaint) describe(code string) string {
+	return c.description(len(c.texts) == 0 && !slices.Contains(c.words, code))
+}
+
+// verdict returns what the error codes of the RFCs make of the complaint.
+func (c *complaint) verdict() (verdict, bool) {
 	for _, w := range c.words {
-		if v, ok := wordVerdict(w, status); ok {
+		if v, ok := codeVerdict(w); ok {
 			return v, true
 		}
 	}
 	return verdict{}, false
-}
-
-// wrongService recognises AWS, which speaks so when a request for somebody else reaches an API gateway: there is no token endpoint at this address.
-func wrongService(c *complaint) bool {
-	return c.says("Authorization header requires 'Credential' parameter") || c.says("Missing Authentication Token") ||
-		c.says("not a valid key=value pair (missing equal-sign) in Authorization header")
 }

@@ -14,8 +14,9 @@ func TestASuccessThatEchoesASecret(t *testing.T) {
 	t.Parallel()
 	const refresh = "r3fresh/canary+token=="
 	req := testRequest()
-	req.Scope = "asked"
-	for _, secret := range []string{testSecret, req.basicValue(), refresh, base64.StdEncoding.EncodeToString([]byte(testID + ":" + testSecret))} {
+	req.Grant = ClientCredentials{Scope: []string{"asked"}}
+	basic := strings.TrimPrefix(capture(t, req).header.Get("Authorization"), "Basic ")
+	for _, secret := range []string{testSecret, basic, refresh, base64.StdEncoding.EncodeToString([]byte(testID + ":" + testSecret))} {
 		for _, form := range append(disguises(secret), spaced(secret, " "), strings.ToUpper(secret)) {
 			for _, echo := range []string{form, "read " + form + " write", "x" + form} {
 				claims := map[string]any{"jti": echo, "scope": echo, "store_id": echo, "n": 12, "exp": testNow.Unix() + 60, "iat": testNow.Unix()}
@@ -68,8 +69,8 @@ func TestWhatIsKeptOfASuccess(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			req := testRequest()
-			req.ClientSecret, req.Scope = NewSecret(tc.secret), tc.asked
+			req := requestWith(ClientSecretBasic(testID, NewSecret(tc.secret)))
+			req.Grant = ClientCredentials{Scope: strings.Fields(tc.asked)}
 			token, e := exchange(t, req, 200, nil, tc.body)
 			if e != nil {
 				t.Fatal(e)

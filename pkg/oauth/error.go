@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -11,11 +12,11 @@ type Class string
 
 // Classes.
 const (
-	Transient     Class = "transient"      // try again later, keep the old token
-	Credentials   Class = "credentials"    // the provider refuses this pair
-	Configuration Class = "configuration"  // a person must change something
-	Malformed     Class = "malformed"      // a 2xx that holds no usable token
-	NotAnOutcome  Class = "not-an-outcome" // the caller gave up: says nothing about the provider
+	Transient     Class = "transient"     // try again later, keep the old token
+	Credentials   Class = "credentials"   // the provider refuses this pair
+	Configuration Class = "configuration" // a person must change something
+	Malformed     Class = "malformed"     // a 2xx that holds no usable token
+	Canceled      Class = "canceled"      // the caller's context ended: says nothing about the server
 )
 
 // Error is a failed exchange. Its text never holds the answer's body, the request, or a secret: only the error and its description as
@@ -27,7 +28,11 @@ type Error struct {
 	Host        string        // host of the token endpoint, with the port if it is not 443
 	Description string        // the provider's words, cleaned, or our own when there was no answer; may be empty
 	RetryAfter  time.Duration // the wait that the answer asks for, at most MaxRetryAfter; 0 when none
-	cause       error         // never carries a URL or a secret
+	// RefreshToken is a new refresh token that came with a 2xx which is an error otherwise. It must be kept: the old one may be spent
+	// (RFC 6749 section 6). The zero Secret when there is none.
+	RefreshToken Secret
+
+	cause error // never carries a URL or a secret
 }
 
 // MaxRetryAfter caps what an answer may ask for.
@@ -55,3 +60,29 @@ func (e *Error) Error() string {
 
 // Unwrap returns what lies below HTTP, when it is known and harmless: a context's error, a *net.DNSError, a syscall.Errno, an x509 error.
 func (e *Error) Unwrap() error { return e.cause }
+
+// Targets of errors.Is: every *Error matches the one of its class.
+var (
+	ErrTransient     = errors.New("transient failure")
+	ErrCredentials   = errors.New("credentials rejected")
+	ErrConfiguration = errors.New("configuration error")
+	ErrMalformed     = errors.New("malformed response")
+	ErrCanceled      = errors.New("canceled by the caller")
+)
+
+// Is reports whether target is the error of e's class.
+func (e *Error) Is(target error) bool {
+	switch e.Class {
+	case Transient:
+		return target == ErrTransient
+	case Credentials:
+		return target == ErrCredentials
+	case Configuration:
+		return target == ErrConfiguration
+	case Malformed:
+		return target == ErrMalformed
+	case Canceled:
+		return target == ErrCanceled
+	}
+	return false
+}

@@ -40,20 +40,22 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	_, err = client.Exchange(context.Background(), oauth.Request{
-		TokenEndpoint: server.URL + "/oauth/token",
-		AuthMethod:    oauth.ClientSecretBasic,
-		ClientID:      "shop-a",
-		ClientSecret:  oauth.NewSecret("wrong"),
+	_, err = client.Token(context.Background(), oauth.TokenRequest{
+		Endpoint: oauth.Endpoint{URL: server.URL + "/oauth/token"},
+		Auth:     oauth.ClientSecretBasic("shop-a", oauth.NewSecret("wrong")),
+		Grant:    oauth.ClientCredentials{Scope: []string{"read"}},
 	})
 	var e *oauth.Error
 	if errors.As(err, &e) {
 		fmt.Println(e.Class, e.Code, e.Status, e.Description)
 	}
-	// Output: credentials invalid_client 401 Bad client credentials
+	fmt.Println(errors.Is(err, oauth.ErrCredentials))
+	// Output:
+	// credentials invalid_client 401 Bad client credentials
+	// true
 }
 
-func ExampleClient_ExchangeRetry() {
+func ExampleClient_TokenWithRetry() {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	busy := true
 	client, err := oauth.New(oauth.Config{
@@ -73,20 +75,19 @@ func ExampleClient_ExchangeRetry() {
 		fmt.Println(err)
 		return
 	}
-	ex, err := client.ExchangeRetry(context.Background(), oauth.Request{
-		TokenEndpoint: "https://auth.example.com/oauth/token",
-		AuthMethod:    oauth.ClientSecretPost,
-		ClientID:      "shop-a",
-		ClientSecret:  oauth.NewSecret("right"),
+	got, err := client.TokenWithRetry(context.Background(), oauth.TokenRequest{
+		Endpoint: oauth.Endpoint{URL: "https://auth.example.com/oauth/token"},
+		Auth:     oauth.ClientSecretPost("shop-a", oauth.NewSecret("right")),
+		Grant:    oauth.ClientCredentials{},
 	}, oauth.Retry{
 		Base:      time.Millisecond,
-		OnAttempt: func(ex oauth.Exchange, err error) { fmt.Println("attempt", ex.Attempt, err) },
+		OnAttempt: func(a oauth.Attempt, err error) { fmt.Println("attempt", a.Number, err) },
 	})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(ex.Token.AccessToken, ex.Token.Scope, ex.Token.Expiry().Format(time.RFC3339))
+	fmt.Println(got.Token.AccessToken, got.Token.Scope, got.Token.Expiry().Format(time.RFC3339))
 	// Output:
 	// attempt 1 server_error (HTTP 503 from auth.example.com)
 	// attempt 2 <nil>
@@ -98,11 +99,11 @@ type transport func(*http.Request) (*http.Response, error)
 func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 func ExampleDialect() {
-	// Kiwify answers 400 to a wrong pair, and names no wait with a 429.
+	// A server that answers 400 with a code of its own to a wrong secret, and states no wait with a 429.
 	d := oauth.Dialect{
 		RateLimitWait: time.Minute,
 		Errors: []oauth.ErrorRule{
-			{Status: 400, Error: "auth_error", Message: "^Invalid client: client is invalid", Class: oauth.Credentials, Code: oauth.CodeInvalidClient},
+			{Status: 400, Error: "auth_error", Message: "client is invalid", Class: oauth.Credentials, Code: oauth.CodeInvalidClient},
 		},
 	}
 	fmt.Println(d.Validate())
@@ -110,7 +111,7 @@ func ExampleDialect() {
 }
 
 func ExampleCheckEndpoint() {
-	fmt.Println(oauth.CheckEndpoint("https://api-sec-vlc.hotmart.com/security/oauth/token", false))
+	fmt.Println(oauth.CheckEndpoint("https://auth.example.com/oauth/token", false))
 	fmt.Println(oauth.CheckEndpoint("https://169.254.169.254/latest", false))
 	// Output:
 	// <nil>

@@ -31,7 +31,7 @@ const (
 // transportError makes an Error of a failure below HTTP. caller is the caller's context, which an attempt's own deadline does not end.
 func transportError(caller context.Context, host string, w *stopwatch, err error) *Error {
 	if cerr := caller.Err(); cerr != nil {
-		return cancelledError(host, cerr)
+		return canceledError(host, cerr)
 	}
 	var own *Error // of the dialer's guard or of the proxy's answer
 	if errors.As(err, &own) {
@@ -48,8 +48,8 @@ func transportError(caller context.Context, host string, w *stopwatch, err error
 	return networkFailure(host, w, err)
 }
 
-func cancelledError(host string, cause error) *Error {
-	return &Error{Class: NotAnOutcome, Code: CodeCancelled, Host: host, Description: "the caller gave up", cause: cause}
+func canceledError(host string, cause error) *Error {
+	return &Error{Class: Canceled, Code: CodeCancelled, Host: host, Description: "the caller gave up", cause: cause}
 }
 
 func dnsFailure(err error, _ *stopwatch) *Error {

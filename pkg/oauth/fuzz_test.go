@@ -30,16 +30,19 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(400, "Wed, 01 Jan 2031 00:01:30 GMT", "gzip", `{"error":{"message":"`+testSecret+`"}}`)
 	f.Fuzz(func(t *testing.T, status int, after, encoding, body string) {
 		h := http.Header{"Retry-After": {after}, "Content-Encoding": {encoding}}
-		for _, d := range []Dialect{{}, dialects()["hotmart"], {Fields: map[string]string{"access_token": "data.token"}, ExpiresInUnit: time.Millisecond}} {
+		for _, d := range []Dialect{{}, {Errors: []ErrorRule{
+			{Error: "unauthorized", Message: "Full authentication", Class: Configuration, Code: "client_auth_not_seen"},
+			{Field: "error.code", Match: "^4$", Class: Transient, Code: CodeRateLimited},
+		}}, {Fields: map[string]string{"access_token": "data.token"}, ExpiresInUnit: time.Millisecond}} {
 			req := testRequest()
-			req.Dialect = d
+			req.Endpoint.Dialect = d
 			token, e := exchange(t, req, status, h, body)
 			switch {
 			case (token == nil) == (e == nil):
 				t.Fatalf("token %v, error %v", token, e)
 			case e != nil:
 				checkError(t, e)
-			case token.Lifetime <= 0 || token.Lifetime > MaxLifetime || token.AccessToken.IsZero() || !legalToken(token.AccessToken.Reveal()):
+			case token.Lifetime < 0 || token.Lifetime > MaxLifetime || token.AccessToken.IsZero() || !legalToken(token.AccessToken.Reveal()):
 				t.Fatalf("not usable: %+v", token)
 			case status < 200 || status > 299:
 				t.Fatalf("a token with status %d", status)

@@ -155,22 +155,16 @@ func (s stated) expiresIn() time.Duration {
 	return 0
 }
 
-// lifetime is Token.Lifetime; 0 or less when nothing is left.
-func (s stated) lifetime(r *Request) time.Duration {
+// lifetime is Token.Lifetime. ok is false when the response states none; otherwise 0 or less means that nothing is left.
+func (s stated) lifetime() (d time.Duration, ok bool) {
 	all := s.all()
-	switch {
-	case len(all) > 0:
-	case s.inTooBig:
+	if s.inTooBig {
 		all = append(all, MaxLifetime)
-	case r.DefaultLifetime > 0:
-		all = append(all, r.DefaultLifetime)
-	default:
-		all = append(all, DefaultLifetime)
 	}
-	if r.MaxLifetime > 0 {
-		all = append(all, r.MaxLifetime)
+	if len(all) == 0 {
+		return 0, false
 	}
-	return min(slices.Min(all), MaxLifetime).Truncate(time.Second)
+	return min(slices.Min(all), MaxLifetime).Truncate(time.Second), true
 }
 
 func (s stated) notes() []Note {

@@ -23,7 +23,7 @@ func TestLifetime(t *testing.T) {
 		return `"access_token":"` + jwtOf(`{"exp":`+epoch(exp)+`,"iat":`+epoch(iat)+`}`) + `"`
 	}
 	const plain = `"access_token":"T"`
-	const hour, day = time.Hour, 24 * time.Hour
+	const hour, none = time.Hour, time.Duration(-1)
 	var (
 		unknown   = []Note{NoteTTLUnknown}
 		capped    = []Note{NoteTTLCapped}
@@ -33,8 +33,8 @@ func TestLifetime(t *testing.T) {
 	for name, tc := range map[string]struct {
 		body   string
 		date   string
-		change func(*Request)
-		life   time.Duration // 0: zero_lifetime
+		change func(*TokenRequest)
+		life   time.Duration // 0: zero_lifetime; none: not stated
 		in     time.Duration
 		notes  []Note
 	}{
@@ -51,36 +51,31 @@ func TestLifetime(t *testing.T) {
 		"400 days and a second":                   {body: plain + `,"expires_in":34560001`, life: MaxLifetime, notes: capped},
 		"1e309 overflows and is not for ever":     {body: plain + `,"expires_in":1e309`, life: MaxLifetime, notes: capped},
 		"1e309 as a string":                       {body: plain + `,"expires_in":"1e309"`, life: MaxLifetime, notes: capped},
-		"nothing":                                 {body: plain, life: DefaultLifetime, notes: unknown},
-		"a word":                                  {body: plain + `,"expires_in":"never"`, life: DefaultLifetime, notes: unknown},
-		"NaN":                                     {body: plain + `,"expires_in":"NaN"`, life: DefaultLifetime, notes: unknown},
-		"Infinity":                                {body: plain + `,"expires_in":"Infinity"`, life: DefaultLifetime, notes: unknown},
-		"hexadecimal":                             {body: plain + `,"expires_in":"0xe10"`, life: DefaultLifetime, notes: unknown},
-		"true":                                    {body: plain + `,"expires_in":true`, life: DefaultLifetime, notes: unknown},
-		"an object":                               {body: plain + `,"expires_in":{"s":1}`, life: DefaultLifetime, notes: unknown},
-		"two numbers":                             {body: plain + `,"expires_in":"1-2"`, life: DefaultLifetime, notes: unknown},
-		"the request's default":                   {body: plain, change: func(r *Request) { r.DefaultLifetime = day }, life: day, notes: unknown},
-		"the request's cap":                       {body: plain + `,"expires_in":86400`, change: func(r *Request) { r.MaxLifetime = hour }, life: hour, in: day},
-		"the cap binds the default too":           {body: plain, change: func(r *Request) { r.MaxLifetime = time.Minute }, life: time.Minute, notes: unknown},
-		"the cap and an unbelievable number":      {body: plain + `,"expires_in":1e300`, change: func(r *Request) { r.MaxLifetime = hour }, life: hour, notes: capped},
-		"a cap over 400 days":                     {body: plain + `,"expires_in":1e300`, change: func(r *Request) { r.MaxLifetime = 2 * MaxLifetime }, life: MaxLifetime, notes: capped},
-		"milliseconds by dialect":                 {body: plain + `,"expires_in":3600000`, change: func(r *Request) { r.Dialect.ExpiresInUnit = time.Millisecond }, life: hour, in: hour},
+		"nothing":                                 {body: plain, life: none, notes: unknown},
+		"a word":                                  {body: plain + `,"expires_in":"never"`, life: none, notes: unknown},
+		"NaN":                                     {body: plain + `,"expires_in":"NaN"`, life: none, notes: unknown},
+		"Infinity":                                {body: plain + `,"expires_in":"Infinity"`, life: none, notes: unknown},
+		"hexadecimal":                             {body: plain + `,"expires_in":"0xe10"`, life: none, notes: unknown},
+		"true":                                    {body: plain + `,"expires_in":true`, life: none, notes: unknown},
+		"an object":                               {body: plain + `,"expires_in":{"s":1}`, life: none, notes: unknown},
+		"two numbers":                             {body: plain + `,"expires_in":"1-2"`, life: none, notes: unknown},
+		"milliseconds by dialect":                 {body: plain + `,"expires_in":3600000`, change: func(r *TokenRequest) { r.Endpoint.Dialect.ExpiresInUnit = time.Millisecond }, life: hour, in: hour},
 		"expires_at against the answer's Date":    {body: plain + `,"expires_at":` + epoch(7200), date: "+1h", life: hour, notes: absolute},
 		"expires_at without a Date":               {body: plain + `,"expires_at":` + epoch(7200), life: 2 * hour, notes: absolute},
 		"expires_at in the past":                  {body: plain + `,"expires_at":` + epoch(-1)},
 		"expires_at in milliseconds as a string":  {body: plain + `,"expires_at":"` + epoch(60) + `999"`, life: time.Minute, notes: absolute},
-		"expires_at in nanoseconds is no date":    {body: plain + `,"expires_at":` + epoch(60) + `000000000`, life: DefaultLifetime, notes: unknown},
-		"expires_at that is a lifetime":           {body: plain + `,"expires_at":3600`, life: DefaultLifetime, notes: unknown},
+		"expires_at in nanoseconds is no date":    {body: plain + `,"expires_at":` + epoch(60) + `000000000`, life: none, notes: unknown},
+		"expires_at that is a lifetime":           {body: plain + `,"expires_at":3600`, life: none, notes: unknown},
 		"expires_at with a zone":                  {body: plain + `,"expires_at":"2026-01-02T01:04:05.123-03:00"`, life: hour, notes: absolute},
 		"expires_at with a zone without colon":    {body: plain + `,"expires_at":"2026-01-02 04:04:05+0000"`, life: hour, notes: absolute},
-		"expires_at without a zone is a guess":    {body: plain + `,"expires_at":"2026-01-02T04:04:05"`, life: DefaultLifetime, notes: unknown},
+		"expires_at without a zone is a guess":    {body: plain + `,"expires_at":"2026-01-02T04:04:05"`, life: none, notes: unknown},
 		"expires_on beside a useless expires_at":  {body: plain + `,"expires_at":0,"expires_on":"` + epoch(60) + `"`, life: time.Minute, notes: absolute},
 		"expires_in and a nearer expires_at":      {body: plain + `,"expires_in":3600,"expires_at":` + epoch(60), life: time.Minute, in: hour},
 		"the JWT's exp - iat":                     {body: jwt(7200, 0), life: 2 * hour, in: 2 * hour},
 		"the JWT's exp - iat on a late clock":     {body: jwt(-86400, -90000), life: hour, in: hour},
 		"the JWT's end is nearer":                 {body: jwt(60, -3540) + `,"expires_in":3600`, life: time.Minute, in: hour},
 		"the JWT without iat":                     {body: `"access_token":"` + jwtOf(`{"exp":`+epoch(90)+`}`) + `"`, life: 90 * time.Second},
-		"the JWT with an exp that is no date":     {body: `"access_token":"` + jwtOf(`{"exp":3600,"iat":0}`) + `"`, life: DefaultLifetime, notes: unknown},
+		"the JWT with an exp that is no date":     {body: `"access_token":"` + jwtOf(`{"exp":3600,"iat":0}`) + `"`, life: none, notes: unknown},
 		"the JWT born dead":                       {body: jwt(0, 0)},
 		"the JWT agrees to a minute":              {body: jwt(3660, 0) + `,"expires_in":3600`, life: hour, in: hour},
 		"the JWT disagrees by a minute and one":   {body: jwt(3661, 0) + `,"expires_in":3600`, life: hour, in: hour, notes: disagrees},
@@ -115,10 +110,14 @@ func TestLifetime(t *testing.T) {
 			if e != nil {
 				t.Fatal(e)
 			}
-			if token.Lifetime != tc.life || token.ExpiresIn != tc.in || !slices.Equal(token.Notes, tc.notes) {
-				t.Errorf("lifetime %v, expires in %v, notes %v; want %v, %v, %v", token.Lifetime, token.ExpiresIn, token.Notes, tc.life, tc.in, tc.notes)
+			life, expiry := tc.life, testNow.Truncate(time.Second).Add(tc.life)
+			if tc.life == none {
+				life, expiry = 0, time.Time{}
 			}
-			if want := testNow.Truncate(time.Second); !token.IssuedAt.Equal(want) || token.IssuedAt.Location() != time.UTC || !token.Expiry().Equal(want.Add(tc.life)) {
+			if token.Lifetime != life || token.ExpiresIn != tc.in || !slices.Equal(token.Notes, tc.notes) {
+				t.Errorf("lifetime %v, expires in %v, notes %v; want %v, %v, %v", token.Lifetime, token.ExpiresIn, token.Notes, life, tc.in, tc.notes)
+			}
+			if want := testNow.Truncate(time.Second); !token.IssuedAt.Equal(want) || token.IssuedAt.Location() != time.UTC || !token.Expiry().Equal(expiry) {
 				t.Errorf("issued at %v, expires %v", token.IssuedAt, token.Expiry())
 			}
 		})

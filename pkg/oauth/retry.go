@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
@@ -11,17 +10,24 @@ const (
 	defaultBase     = time.Second
 )
 
-// Retry says how often and how patiently.
-type Retry struct {
-	Attempts  int                   // 0 means 4
-	Base      time.Duration         // first full-jitter window, doubling; 0 means 1 s
-	MaxWait   time.Duration         // give up rather than wait longer than this between two attempts; 0: only the context bounds
-	OnAttempt func(Exchange, error) // called after each attempt
+// Attempt is the outcome of one attempt.
+type Attempt struct {
+	Token   *Token // nil when it failed
+	Latency Latency
+	Number  int // 1 for the first
 }
 
-// ExchangeRetry repeats a transient failure with full jitter and the answer's Retry-After as floor. It gives up at once, with the last
-// error, when the next wait would not end before the context's deadline.
-func (c *Client) ExchangeRetry(ctx context.Context, req Request, r Retry) (Exchange, error) {
+// Retry says how often a transient failure is repeated, and how long to wait.
+type Retry struct {
+	Attempts  int                  // 0 means 4
+	Base      time.Duration        // first full-jitter window, doubling; 0 means 1 s
+	MaxWait   time.Duration        // give up rather than wait longer than this between two attempts; 0: only the context bounds
+	OnAttempt func(Attempt, error) // called after each attempt; nil: not called
+}
+
+// TokenWithRetry repeats a transient failure with full jitter and the response's Retry-After as floor. It gives up at once, with the last
+// error, when the next wait would not end before the context's deadline. The error is always an *Error.
+func (c *Client) TokenWithRetry(ctx context.Context, req TokenRequest, r Retry) (Attempt, error) {
 	if r.Attempts <= 0 {
 		r.Attempts = defaultAttempts
 	}
@@ -29,20 +35,28 @@ func (c *Client) ExchangeRetry(ctx context.Context, req Request, r Retry) (Excha
 		r.Base = defaultBase
 	}
 	for n := 1; ; n++ {
-		ex, err := c.Exchange(ctx, req)
-		ex.Number = n
-		if r.OnAttempt != nil {
-			r.OnAttempt(ex, err)
+		attempt, e := c.try(ctx, req, n)
+		var err error // a typed nil must not become an error
+		if e != nil {
+			err = e
 		}
-		var e *Error
-		if !errors.As(err, &e) || e.Class != Transient || n >= r.Attempts {
-			return ex, err
+		if r.OnAttempt != nil {
+			r.OnAttempt(attempt, err)
+		}
+		if e == nil || e.Class != Transient || n >= r.Attempts {
+			return attempt, err
 		}
 		wait := max(jitter(r.Base, n, c.cfg.Rand()), e.RetryAfter)
 		if r.MaxWait > 0 && wait > r.MaxWait || !sleep(ctx, wait) {
-			return ex, err
+			return attempt, err
 		}
 	}
+}
+
+func (c *Client) try(ctx context.Context, req TokenRequest, number int) (Attempt, *Error) {
+	watch := newStopwatch(c.cfg.Now)
+	token, e := c.attempt(ctx, req, false, watch)
+	return Attempt{Token: token, Latency: watch.stop(), Number: number}, e
 }
 
 // jitter is a part of the n-th window: "full jitter" spreads those that failed together over all of it.

@@ -73,13 +73,13 @@ func TestRetry(t *testing.T) {
 					defer cancel()
 				}
 				var seen []int
-				tc.retry.OnAttempt = func(ex Exchange, _ error) { seen = append(seen, ex.Attempt) }
+				tc.retry.OnAttempt = func(ex Attempt, _ error) { seen = append(seen, ex.Number) }
 				began := time.Now()
-				ex, err := c.ExchangeRetry(ctx, testRequest(), tc.retry)
+				ex, err := c.TokenWithRetry(ctx, testRequest(), tc.retry)
 				if e := asError(t, err); (e == nil) != (tc.code == "") || e != nil && e.Code != tc.code {
 					t.Errorf("error %v, want %q", err, tc.code)
 				}
-				if len(script.at) != len(tc.at) || len(seen) != len(tc.at) || ex.Attempt != len(tc.at) {
+				if len(script.at) != len(tc.at) || len(seen) != len(tc.at) || ex.Number != len(tc.at) {
 					t.Fatalf("attempts at %v, reported %v; want %v", script.at, seen, tc.at)
 				}
 				for i, at := range script.at {
@@ -105,7 +105,7 @@ func TestRetryEndsWithTheCaller(t *testing.T) {
 		script := &attempts{start: time.Now(), answers: []transportFunc{answering(429, http.Header{"Retry-After": {"60"}}, "")}}
 		c := newTestClient(t, Config{Transport: script, Now: time.Now})
 		time.AfterFunc(7*time.Second, cancel)
-		_, err := c.ExchangeRetry(ctx, testRequest(), Retry{})
+		_, err := c.TokenWithRetry(ctx, testRequest(), Retry{})
 		wantError(t, asError(t, err), Transient, CodeRateLimited)
 		if waited := time.Since(script.start); waited != 7*time.Second {
 			t.Errorf("waited %v", waited)
@@ -120,8 +120,8 @@ func TestLatencyOfATransportThatTellsNothing(t *testing.T) {
 			time.Sleep(700 * time.Millisecond)
 			return answering(200, nil, goodBody)(r)
 		})})
-		ex, err := c.Exchange(t.Context(), testRequest())
-		if err != nil || ex.Latency != (Latency{Total: 700 * time.Millisecond}) || ex.Attempt != 1 {
+		ex, err := attemptOnce(t.Context(), c, testRequest())
+		if err != nil || ex.Latency != (Latency{Total: 700 * time.Millisecond}) || ex.Number != 1 {
 			t.Errorf("%+v, %v", ex, err)
 		}
 	})

@@ -59,16 +59,23 @@ func newTestClient(t testing.TB, cfg Config) *Client {
 	return c
 }
 
-func testRequest() Request {
-	return Request{TokenEndpoint: testEndpoint, AuthMethod: ClientSecretBasic, ClientID: testID, ClientSecret: NewSecret(testSecret)}
+func testRequest() TokenRequest { return requestWith(ClientSecretBasic(testID, NewSecret(testSecret))) }
+
+func requestWith(auth ClientAuth) TokenRequest {
+	return TokenRequest{Endpoint: Endpoint{URL: testEndpoint}, Auth: auth, Grant: ClientCredentials{}}
+}
+
+// attemptOnce makes one attempt and returns its latency too.
+func attemptOnce(ctx context.Context, c *Client, req TokenRequest) (Attempt, error) {
+	return c.TokenWithRetry(ctx, req, Retry{Attempts: 1})
 }
 
 // exchange makes one attempt against one answer.
-func exchange(t testing.TB, req Request, status int, header http.Header, body string) (*Token, *Error) {
+func exchange(t testing.TB, req TokenRequest, status int, header http.Header, body string) (*Token, *Error) {
 	t.Helper()
 	c := newTestClient(t, Config{Transport: answering(status, header, body)})
-	ex, err := c.Exchange(t.Context(), req)
-	return ex.Token, asError(t, err)
+	token, err := c.Token(t.Context(), req)
+	return token, asError(t, err)
 }
 
 // asError also checks the promise that every error is an *Error with a class and a code.
@@ -175,6 +182,15 @@ func clientCertificate(t testing.TB, notAfter time.Time) *tls.Certificate {
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
+// withClientCertificate authenticates by a client certificate alone (tls_client_auth, RFC 8705 section 2.1).
+func withClientCertificate(cert *tls.Certificate) ClientAuth {
+	return customAuth{apply: func(c *Call) error {
+		c.Form.Set("client_id", testID)
+		c.Certificate = cert
+		return nil
+	}}
+}
+
 // resolver asks a name server of the test's own: every name has the IPv4 address given, or does not exist when there is none.
 func resolver(t testing.TB, addr ...byte) *net.Resolver {
 	t.Helper()
@@ -231,7 +247,8 @@ func noProxy(*http.Request) (*url.URL, error) { return nil, nil }
 func guardedClient(t testing.TB, cfg Config, r *net.Resolver, proxy func(*http.Request) (*url.URL, error)) *Client {
 	t.Helper()
 	c := newTestClient(t, cfg)
-	c.transport = newGuardedTransport(c.cfg, net.Dialer{Resolver: r}, proxy)
+	c.base = newGuardedTransport(c.cfg, net.Dialer{Resolver: r}, proxy)
+	c.transport = c.base
 	t.Cleanup(c.CloseIdleConnections)
 	return c
 }

@@ -2,9 +2,6 @@ package oauth
 
 import "time"
 
-// DefaultLifetime is what a token is taken to live when neither the answer nor the catalogue says (contract.md section 5).
-const DefaultLifetime = 55 * time.Minute
-
 // MaxLifetime caps every lifetime; a larger number in an answer is nonsense, not "for ever".
 const MaxLifetime = 400 * 24 * time.Hour
 
@@ -17,31 +14,29 @@ type Token struct {
 	IssuedAt  time.Time     // the instant just before the request was sent; UTC, whole seconds
 	ExpiresIn time.Duration // the lifetime that the answer states: the smaller of expires_in and the JWT's exp - iat; 0 when neither is there and believable
 	ExpiresAt time.Time     // expires_at or expires_on as answered; zero when absent
-	Lifetime  time.Duration // what to count on, after all caps and defaults (contract.md section 5); always positive
+	// Lifetime is the shortest lifetime that the response states, in any form, at most MaxLifetime. 0 means that it states none: RFC 6749
+	// section 5.1 then leaves the lifetime to the server's documentation, so a default is the caller's.
+	Lifetime time.Duration
 
 	Scope       string // space separated; like JTI and Claims never with a secret in it: what a server echoes is left out
 	ScopeSource ScopeSource
 	JTI         string // the answer's jti, else the JWT's
 	Claims      Claims // of the access token when it is a JWT, unverified; else the zero value
 	Shape       string // first 8 hex digits of the SHA-256 of the answer's sorted field names
-	Fields      string // those names, separated by blanks, when Shape is not Request.KnownShape; without what is no name or holds a secret
-	Reissued    bool   // the same token as Request.KnownTokenID
-	Notes       []Note // what was odd about the answer, see the Note constants
-
-	id   string // of idOf, since it is asked for several times
-	idOf Secret
+	Fields      string // those names, separated by spaces; at most 30, without those that are not names or hold a secret
+	Notes       []Note // what was unusual about the response, see the Note constants
 }
 
-// Expiry is IssuedAt + Lifetime.
-func (t *Token) Expiry() time.Time { return t.IssuedAt.Add(t.Lifetime) }
-
-// ID is the token's fingerprint: 16 hex digits of its SHA-256.
-func (t *Token) ID() string {
-	if t.id != "" && t.idOf == t.AccessToken { // the same text in the same place
-		return t.id
+// Expiry is IssuedAt + Lifetime, the zero Time when Lifetime is 0.
+func (t *Token) Expiry() time.Time {
+	if t.Lifetime == 0 {
+		return time.Time{}
 	}
-	return t.AccessToken.Fingerprint()
+	return t.IssuedAt.Add(t.Lifetime)
 }
+
+// ID is the token's fingerprint: 16 hex digits of its SHA-256. The same token issued again has the same ID.
+func (t *Token) ID() string { return t.AccessToken.Fingerprint() }
 
 // ScopeSource says where Token.Scope comes from (RFC 6749 section 5.1: an answer without scope grants what was asked for).
 type ScopeSource string
@@ -59,11 +54,10 @@ type Note string
 
 // Notes.
 const (
-	NoteReissued     Note = "reissued_same_token" // Token.Reissued
-	NoteTTLUnknown   Note = "ttl_unknown"         // no lifetime in the answer: a default was taken
-	NoteTTLCapped    Note = "ttl_capped"          // a lifetime beyond MaxLifetime was not believed
-	NoteTTLAbsolute  Note = "ttl_from_absolute"   // only expires_at or expires_on
-	NoteTTLDisagrees Note = "ttl_disagreement"    // expires_in and the JWT differ by more than a minute: the smaller counts
+	NoteTTLUnknown   Note = "ttl_unknown"       // the response states no lifetime
+	NoteTTLCapped    Note = "ttl_capped"        // a lifetime beyond MaxLifetime was not believed
+	NoteTTLAbsolute  Note = "ttl_from_absolute" // only expires_at or expires_on
+	NoteTTLDisagrees Note = "ttl_disagreement"  // expires_in and the JWT differ by more than a minute: the smaller counts
 )
 
 // Claims are the claims of a JWT access token that matter here. The signature is not verified: the token came over TLS from the

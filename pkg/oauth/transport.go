@@ -2,65 +2,79 @@ package oauth
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
+	"sync"
 	"syscall"
 	"time"
 )
 
 const (
-	maxHeaderBytes      = 64 << 10
-	maxIdleConns        = 64
-	maxIdleConnsPerHost = 16
+	maxHeaderBytes = 64 << 10
+	maxIdleConns   = 64 // in all, unless one host may keep more
+	maxPools       = 64 // client certificates whose connections are kept at the same time
 	// idleConnTimeout is short: a function that sleeps between two runs wakes up with connections that the other side has long closed.
 	idleConnTimeout = 30 * time.Second
 )
 
-// guardedTransport refuses to dial what contract.md section 1 forbids. A request that goes through a proxy has a transport of its
-// own, because the address that is dialled then is the proxy's, which is exempt: it may well be in this very network.
+// guardedTransport refuses to dial a forbidden address (see the package documentation). It keeps one pool of connections for each client
+// certificate: a connection that was authenticated with one client's certificate must not carry another client's request (RFC 8705 section 2).
 type guardedTransport struct {
-	proxy   func(*http.Request) (*url.URL, error)
-	direct  *http.Transport
-	proxied *http.Transport
+	proxy func(*http.Request) (*url.URL, error)
+	open  func(*tls.Certificate) pool
+
+	mu    sync.Mutex
+	pools []pool // least recently used first, at most maxPools
 }
 
-// newGuardedTransport builds both transports. The dialer and the choice of the proxy are parameters so that tests can bring a resolver
-// and a proxy of their own; New passes an empty dialer and http.ProxyFromEnvironment.
+// pool is the connections of one client certificate. A request that goes through a proxy has a transport of its own, because the address
+// that is dialled then is the proxy's, which is exempt from the guard: it may be in this very network.
+type pool struct {
+	certificate [sha256.Size]byte // fingerprint of the leaf, zero for none
+	direct      *http.Transport
+	proxied     *http.Transport
+}
+
+// newGuardedTransport builds the transport. The dialer and the choice of the proxy are parameters so that tests can bring a resolver and a
+// proxy of their own; New passes an empty dialer and http.ProxyFromEnvironment.
 func newGuardedTransport(cfg Config, dialer net.Dialer, proxy func(*http.Request) (*url.URL, error)) *guardedTransport {
 	plain, guarded := dialer, dialer
 	plain.Timeout, guarded.Timeout = cfg.Timeout, cfg.Timeout
 	if !cfg.AllowLoopback {
 		guarded.ControlContext = refuseAddress
 	}
-	t := &guardedTransport{proxy: proxy, direct: newTransport(cfg, &guarded), proxied: newTransport(cfg, &plain)}
-	t.proxied.Proxy = proxy
-	t.proxied.OnProxyConnectResponse = checkProxyAnswer
-	return t
+	return &guardedTransport{proxy: proxy, open: func(cert *tls.Certificate) pool {
+		p := pool{certificate: fingerprint(cert), direct: newTransport(cfg, &guarded, cert), proxied: newTransport(cfg, &plain, cert)}
+		p.proxied.Proxy = proxy
+		p.proxied.OnProxyConnectResponse = checkProxyAnswer
+		return p
+	}}
 }
 
-func newTransport(cfg Config, dialer *net.Dialer) *http.Transport {
+func newTransport(cfg Config, dialer *net.Dialer, cert *tls.Certificate) *http.Transport {
 	// HTTP/1.1 only. A token request is one small POST; over HTTP/2 a connection that died while the program slept is not noticed: a request
 	// that times out does not close it, and the next one hangs on it again.
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Transport{
 		DialContext:            dialer.DialContext,
-		TLSClientConfig:        tlsConfig(cfg),
+		TLSClientConfig:        tlsConfig(cfg, cert),
 		TLSHandshakeTimeout:    cfg.Timeout,
 		DisableCompression:     true, // readBody undoes gzip, under its own limit
 		MaxResponseHeaderBytes: maxHeaderBytes,
-		MaxIdleConns:           maxIdleConns,
-		MaxIdleConnsPerHost:    maxIdleConnsPerHost,
+		MaxIdleConns:           max(maxIdleConns, cfg.MaxIdlePerHost),
+		MaxIdleConnsPerHost:    cfg.MaxIdlePerHost,
 		IdleConnTimeout:        idleConnTimeout,
 		Protocols:              protocols,
 	}
 }
 
-func tlsConfig(cfg Config) *tls.Config {
-	cert := cfg.Certificate
+func tlsConfig(cfg Config, cert *tls.Certificate) *tls.Config {
 	if cert == nil {
 		cert = new(tls.Certificate) // an empty one is not sent
 	}
@@ -85,10 +99,30 @@ func (t *guardedTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 		closeBody(req)
 		return nil, configError(CodeEgressProxyRefused, "", "the proxy in the environment is not a URL") // err would repeat it, with its password
 	}
+	connections := t.poolFor(certificateOf(req.Context()))
 	if p == nil {
-		return t.direct.RoundTrip(req)
+		return connections.direct.RoundTrip(req)
 	}
-	return t.proxied.RoundTrip(req)
+	return connections.proxied.RoundTrip(req)
+}
+
+// poolFor returns the pool of a client certificate, and opens it when there is none. The least recently used of too many is closed.
+func (t *guardedTransport) poolFor(cert *tls.Certificate) pool {
+	key := fingerprint(cert)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at := slices.IndexFunc(t.pools, func(p pool) bool { return p.certificate == key })
+	if at < 0 {
+		at = len(t.pools)
+		t.pools = append(t.pools, t.open(cert))
+	}
+	found := t.pools[at]
+	t.pools = append(slices.Delete(t.pools, at, at+1), found)
+	if len(t.pools) > maxPools {
+		t.pools[0].closeIdle()
+		t.pools = slices.Delete(t.pools, 0, 1)
+	}
+	return found
 }
 
 // closeBody keeps RoundTripper's promise to close the body also on errors.
@@ -100,8 +134,16 @@ func closeBody(req *http.Request) {
 
 // CloseIdleConnections closes what is kept for the next request.
 func (t *guardedTransport) CloseIdleConnections() {
-	t.direct.CloseIdleConnections()
-	t.proxied.CloseIdleConnections()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range t.pools {
+		p.closeIdle()
+	}
+}
+
+func (p pool) closeIdle() {
+	p.direct.CloseIdleConnections()
+	p.proxied.CloseIdleConnections()
 }
 
 // refuseAddress is called with the address that is about to be dialled, after name resolution.

@@ -11,8 +11,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -35,7 +38,7 @@ func TestANameThatResolvesToARefusedAddressIsNotDialled(t *testing.T) {
 	for _, addr := range [][]byte{{127, 0, 0, 1}, {169, 254, 169, 254}, {0, 0, 0, 0}, {224, 0, 0, 1}} {
 		c := guardedClient(t, Config{}, resolver(t, addr...), noProxy)
 		req := testRequest()
-		_, err := c.Exchange(t.Context(), req)
+		_, err := c.Token(t.Context(), req)
 		e := asError(t, err)
 		wantError(t, e, Configuration, CodeEndpointRefused)
 		if e.Host != "auth.example.com" {
@@ -52,9 +55,9 @@ func TestTheGuardJudgesTheAddressAndNotTheName(t *testing.T) {
 		t.Fatal(err)
 	}
 	req := testRequest()
-	req.TokenEndpoint = "https://example.com:" + u.Port() + "/token" // in httptest's certificate
+	req.Endpoint.URL = "https://example.com:" + u.Port() + "/token" // in httptest's certificate
 	c := guardedClient(t, Config{AllowLoopback: true, RootCAs: pool, Now: time.Now}, resolver(t, 127, 0, 0, 1), noProxy)
-	ex, err := c.Exchange(t.Context(), req)
+	ex, err := attemptOnce(t.Context(), c, req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,16 +76,16 @@ func TestLatencyByPhase(t *testing.T) {
 	t.Parallel()
 	endpoint, pool := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, goodBody) })
 	req := testRequest()
-	req.TokenEndpoint = endpoint
+	req.Endpoint.URL = endpoint
 	c := newTestClient(t, Config{AllowLoopback: true, RootCAs: pool, Now: time.Now})
-	cold, err := c.Exchange(t.Context(), req)
+	cold, err := attemptOnce(t.Context(), c, req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if l := cold.Latency; l.Connect <= 0 || l.TLS <= 0 || l.FirstByte <= 0 || l.Total < l.Connect+l.TLS || l.Reused {
 		t.Errorf("cold: %+v", l)
 	}
-	warm, err := c.Exchange(t.Context(), req)
+	warm, err := attemptOnce(t.Context(), c, req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,8 +107,8 @@ func TestRedirectsAreNeverFollowed(t *testing.T) {
 			w.WriteHeader(status)
 		})
 		req := testRequest()
-		req.TokenEndpoint = endpoint
-		_, err := newTestClient(t, Config{AllowLoopback: true, RootCAs: pool}).Exchange(t.Context(), req)
+		req.Endpoint.URL = endpoint
+		_, err := newTestClient(t, Config{AllowLoopback: true, RootCAs: pool}).Token(t.Context(), req)
 		wantError(t, asError(t, err), Configuration, CodeRedirectRefused)
 	}
 	if followed.Load() {
@@ -149,13 +152,13 @@ func TestProxyOnLoopbackIsExempt(t *testing.T) {
 		t.Fatal(err)
 	}
 	req := testRequest()
-	req.TokenEndpoint = "https://example.com/token"
+	req.Endpoint.URL = "https://example.com/token"
 	c := guardedClient(t, Config{RootCAs: pool}, resolver(t), tunnel(t, u.Host))
-	if _, err := c.Exchange(t.Context(), req); err != nil {
+	if _, err := c.Token(t.Context(), req); err != nil {
 		t.Fatal(err)
 	}
-	req.TokenEndpoint = "https://127.0.0.1/token"
-	_, err = c.Exchange(t.Context(), req)
+	req.Endpoint.URL = "https://127.0.0.1/token"
+	_, err = c.Token(t.Context(), req)
 	wantError(t, asError(t, err), Configuration, CodeEndpointRefused)
 }
 
@@ -173,7 +176,7 @@ func TestProxyThatRefuses(t *testing.T) {
 				_ = res.Write(c)
 			}
 		})
-		_, err := guardedClient(t, Config{}, resolver(t), proxyAt(t, raw)).Exchange(t.Context(), testRequest())
+		_, err := guardedClient(t, Config{}, resolver(t), proxyAt(t, raw)).Token(t.Context(), testRequest())
 		wantError(t, asError(t, err), want.class, want.code)
 		if strings.Contains(err.Error(), "pr0xy") {
 			t.Errorf("the proxy's password: %v", err)
@@ -184,14 +187,14 @@ func TestProxyThatRefuses(t *testing.T) {
 func TestProxyThatIsNone(t *testing.T) {
 	t.Parallel()
 	c := guardedClient(t, Config{}, resolver(t), func(*http.Request) (*url.URL, error) { return nil, errors.New("parse pr0xy-pass") })
-	_, err := c.Exchange(t.Context(), testRequest())
+	_, err := c.Token(t.Context(), testRequest())
 	wantError(t, asError(t, err), Configuration, CodeEgressProxyRefused)
 	if strings.Contains(err.Error(), "pr0xy") {
 		t.Error(err)
 	}
 	nobody, _ := url.Parse("http://127.0.0.1:1")
 	c = guardedClient(t, Config{}, resolver(t), func(*http.Request) (*url.URL, error) { return nobody, nil })
-	_, err = c.Exchange(t.Context(), testRequest())
+	_, err = c.Token(t.Context(), testRequest())
 	wantError(t, asError(t, err), Transient, CodeNetwork)
 }
 
@@ -242,10 +245,11 @@ func TestTLSFailures(t *testing.T) {
 			if tc.host != "" {
 				endpoint = strings.Replace(endpoint, "127.0.0.1", tc.host, 1)
 			}
-			c := guardedClient(t, Config{AllowLoopback: true, RootCAs: pool, Certificate: tc.client}, resolver(t, 127, 0, 0, 1), noProxy)
+			c := guardedClient(t, Config{AllowLoopback: true, RootCAs: pool}, resolver(t, 127, 0, 0, 1), noProxy)
 			req := testRequest()
-			req.TokenEndpoint = endpoint
-			_, err := c.Exchange(t.Context(), req)
+			req.Endpoint.URL = endpoint
+			req.Auth = withClientCertificate(tc.client)
+			_, err := c.Token(t.Context(), req)
 			wantError(t, asError(t, err), tc.want.class, tc.want.code)
 		})
 	}
@@ -257,9 +261,10 @@ func TestClientCertificateIsPresented(t *testing.T) {
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n"+goodBody)
 	})
 	req := testRequest()
-	req.TokenEndpoint = endpoint
-	c := newTestClient(t, Config{AllowLoopback: true, RootCAs: pool, Certificate: clientCertificate(t, testNow.AddDate(10, 0, 0))})
-	if _, err := c.Exchange(t.Context(), req); err != nil {
+	req.Endpoint.URL = endpoint
+	req.Auth = withClientCertificate(clientCertificate(t, testNow.AddDate(10, 0, 0)))
+	c := newTestClient(t, Config{AllowLoopback: true, RootCAs: pool})
+	if _, err := c.Token(t.Context(), req); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -284,8 +289,8 @@ func TestConnectionFailures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			req := testRequest()
-			req.TokenEndpoint = tc.endpoint(t)
-			_, err := newTestClient(t, Config{AllowLoopback: true, Timeout: patience}).Exchange(t.Context(), req)
+			req.Endpoint.URL = tc.endpoint(t)
+			_, err := newTestClient(t, Config{AllowLoopback: true, Timeout: patience}).Token(t.Context(), req)
 			wantError(t, asError(t, err), tc.want.class, tc.want.code)
 		})
 	}
@@ -315,7 +320,7 @@ func TestTransportInProcessThatFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newTestClient(t, Config{Transport: transportFunc(func(*http.Request) (*http.Response, error) { return nil, tc.err })})
-			_, err := c.Exchange(t.Context(), testRequest())
+			_, err := c.Token(t.Context(), testRequest())
 			e := asError(t, err)
 			wantError(t, e, tc.want.class, tc.want.code)
 			if tc.cause != nil && !errors.Is(err, tc.cause) {
@@ -333,8 +338,8 @@ func TestTheCallersContext(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	c := newTestClient(t, Config{Transport: answering(200, nil, goodBody)})
-	_, err := c.Exchange(ended, testRequest())
-	wantError(t, asError(t, err), NotAnOutcome, CodeCancelled)
+	_, err := c.Token(ended, testRequest())
+	wantError(t, asError(t, err), Canceled, CodeCancelled)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v does not wrap context.Canceled", err)
 	}
@@ -410,7 +415,7 @@ func TestBodies(t *testing.T) {
 			c := newTestClient(t, Config{Transport: transportFunc(func(r *http.Request) (*http.Response, error) {
 				return &http.Response{StatusCode: tc.status, Header: h, Body: io.NopCloser(body), Request: r}, nil
 			})})
-			ex, err := c.Exchange(t.Context(), testRequest())
+			ex, err := attemptOnce(t.Context(), c, testRequest())
 			if tc.want.code == "" {
 				if err != nil || ex.Token.AccessToken.Reveal() != "T" {
 					t.Fatalf("token %v, error %v", ex.Token, err)
@@ -421,31 +426,169 @@ func TestBodies(t *testing.T) {
 		})
 	}
 	c := newTestClient(t, Config{Transport: transportFunc(func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: 200}, nil })})
-	_, err := c.Exchange(t.Context(), testRequest())
+	_, err := c.Token(t.Context(), testRequest())
 	wantError(t, asError(t, err), Malformed, CodeEmptyBody)
 }
 
 func TestNewJoinsEveryFault(t *testing.T) {
 	t.Parallel()
-	_, err := New(Config{Timeout: -1, UserAgent: "a\nb", Certificate: &tls.Certificate{}})
+	_, err := New(Config{Timeout: -1, UserAgent: "a\nb", MaxIdlePerHost: -1})
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, part := range []string{"timeout", "user agent", "certificate"} {
+	for _, part := range []string{"timeout", "user agent", "idle"} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%v does not name the %s", err, part)
 		}
 	}
-	if _, err := New(Config{Certificate: &tls.Certificate{Certificate: [][]byte{{1}}}}); err == nil {
-		t.Error("a certificate that is none is accepted")
-	}
-	cert := clientCertificate(t, testNow.Add(time.Hour))
-	cert.Leaf = nil
-	if _, err := New(Config{Certificate: cert}); err != nil {
-		t.Error(err)
+	if _, err := New(Config{WrapTransport: func(http.RoundTripper) http.RoundTripper { return nil }}); err == nil {
+		t.Error("a transport that is nil is accepted")
 	}
 	c, err := New(Config{})
 	if err != nil || c.cfg.Timeout != 10*time.Second || c.cfg.Now == nil || c.cfg.Rand == nil || c.cfg.UserAgent == "" {
 		t.Errorf("the zero Config: %+v, %v", c, err)
+	}
+}
+
+// TestIdleConnectionsFollowTheConfiguration: as many requests at once as are configured need no second handshake.
+func TestIdleConnectionsFollowTheConfiguration(t *testing.T) {
+	t.Parallel()
+	const parallel = 64
+	var opened atomic.Int64
+	var arrived sync.WaitGroup
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		arrived.Done()
+		arrived.Wait() // until all are here, each on its own connection
+		_, _ = io.WriteString(w, goodBody)
+	}))
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	req := testRequest()
+	req.Endpoint.URL = server.URL
+	c := newTestClient(t, Config{AllowLoopback: true, RootCAs: poolOf(server.Certificate()), MaxIdlePerHost: parallel, Timeout: time.Minute})
+	for range 2 {
+		arrived.Add(parallel)
+		var done sync.WaitGroup
+		for range parallel {
+			done.Go(func() {
+				if _, err := c.Token(t.Context(), req); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		done.Wait()
+	}
+	if n := opened.Load(); n != parallel {
+		t.Errorf("%d connections for two times %d requests", n, parallel)
+	}
+}
+
+// TestAConnectionServesOneClientCertificate: what one client opened never carries another's request (RFC 8705 section 2).
+func TestAConnectionServesOneClientCertificate(t *testing.T) {
+	t.Parallel()
+	var presented []string
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		who := "nobody"
+		if certs := r.TLS.PeerCertificates; len(certs) > 0 {
+			who = certs[0].NotAfter.Format("2006")
+		}
+		presented = append(presented, who)
+		_, _ = io.WriteString(w, goodBody)
+	}))
+	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	req := testRequest()
+	req.Endpoint.URL = server.URL
+	c := newTestClient(t, Config{AllowLoopback: true, RootCAs: poolOf(server.Certificate()), Now: time.Now})
+	one, other := clientCertificate(t, testNow.AddDate(10, 0, 0)), clientCertificate(t, testNow.AddDate(20, 0, 0))
+	for _, cert := range []*tls.Certificate{one, other, nil, one, other, nil} {
+		req.Auth = withClientCertificate(cert)
+		if _, err := c.Token(t.Context(), req); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"2036", "2046", "nobody", "2036", "2046", "nobody"}; !slices.Equal(presented, want) {
+		t.Errorf("presented %v, want %v", presented, want)
+	}
+	if last, err := attemptOnce(t.Context(), c, req); err != nil || !last.Latency.Reused {
+		t.Errorf("%+v, %v: the pool without a certificate was not kept", last, err)
+	}
+}
+
+func TestOnlySoManyPoolsAreKept(t *testing.T) {
+	t.Parallel()
+	tr := newGuardedTransport(Config{}, net.Dialer{}, noProxy)
+	first := tr.poolFor(nil).direct
+	for i := range maxPools {
+		if i == maxPools/2 && tr.poolFor(nil).direct != first {
+			t.Fatal("a pool that is in use was given up")
+		}
+		tr.poolFor(&tls.Certificate{Certificate: [][]byte{{byte(i)}}})
+	}
+	if len(tr.pools) != maxPools || tr.poolFor(nil).direct != first {
+		t.Errorf("%d pools, or the one used lately is gone", len(tr.pools))
+	}
+	for i := range maxPools {
+		tr.poolFor(&tls.Certificate{Certificate: [][]byte{{byte(i), 1}}})
+	}
+	if tr.poolFor(nil).direct == first {
+		t.Error("the pool that was used least lately is kept")
+	}
+}
+
+func TestClientCertificatesThatAreNotSent(t *testing.T) {
+	t.Parallel()
+	expired := clientCertificate(t, testNow.Add(-time.Second))
+	expired.Leaf = nil
+	for name, tc := range map[string]struct {
+		cert *tls.Certificate
+		code string
+	}{
+		"empty":     {&tls.Certificate{}, CodeInvalidRequestConfig},
+		"not one":   {&tls.Certificate{Certificate: [][]byte{{1}}}, CodeInvalidRequestConfig},
+		"expired":   {expired, CodeMTLSCertExpired},
+		"in a leaf": {&tls.Certificate{Certificate: [][]byte{{1}}, Leaf: &x509.Certificate{NotAfter: testNow.Add(-1)}}, CodeMTLSCertExpired},
+	} {
+		req := testRequest()
+		req.Auth = withClientCertificate(tc.cert)
+		c := newTestClient(t, Config{Transport: transportFunc(func(*http.Request) (*http.Response, error) {
+			t.Errorf("%s: a request was sent", name)
+			return nil, io.EOF
+		})})
+		_, err := c.Token(t.Context(), req)
+		wantError(t, asError(t, err), Configuration, tc.code)
+	}
+}
+
+// TestAWrappedTransportKeepsTheGuard: it sees each request, and forbidden addresses stay forbidden.
+func TestAWrappedTransportKeepsTheGuard(t *testing.T) {
+	t.Parallel()
+	wraps, seen := 0, 0
+	c := newTestClient(t, Config{WrapTransport: func(next http.RoundTripper) http.RoundTripper {
+		wraps++
+		if guarded, ok := next.(*guardedTransport); ok {
+			open := guarded.open
+			guarded.open = func(cert *tls.Certificate) pool { // a resolver of the test's own
+				p := open(cert)
+				p.direct = newGuardedTransport(Config{}, net.Dialer{Resolver: resolver(t, 169, 254, 169, 254)}, noProxy).open(cert).direct
+				return p
+			}
+			guarded.proxy = noProxy
+		}
+		return transportFunc(func(r *http.Request) (*http.Response, error) {
+			seen++
+			return next.RoundTrip(r)
+		})
+	}})
+	_, err := c.Token(t.Context(), testRequest())
+	wantError(t, asError(t, err), Configuration, CodeEndpointRefused)
+	if wraps != 1 || seen != 1 {
+		t.Errorf("wrapped %d times, saw %d requests", wraps, seen)
 	}
 }

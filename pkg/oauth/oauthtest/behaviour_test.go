@@ -23,7 +23,7 @@ func TestGenericFollowsItsAuthMethods(t *testing.T) {
 	inQuery := query("grant_type", "client_credentials", "client_id", shopID, "client_secret", shopSecret)
 	inJSON := jsonBody(fmt.Sprintf(`{"grant_type":"client_credentials","client_id":%q,"client_secret":%q}`, shopID, shopSecret))
 	grant := form("grant_type", "client_credentials")
-	all := []oauth.AuthMethod{oauth.ClientSecretBasic, oauth.ClientSecretPost, oauth.ClientSecretQuery, oauth.ClientSecretJSON}
+	all := []oauthtest.AuthMethod{oauthtest.ClientSecretBasic, oauthtest.ClientSecretPost, oauthtest.ClientSecretQuery, oauthtest.ClientSecretJSON}
 	for name, c := range map[string]struct {
 		settings oauthtest.Settings
 		edits    []edit

@@ -71,11 +71,11 @@ func (g generic) token(p *Provider, v *visit) (answer, outcome) {
 func (generic) authenticate(p *Provider, v *visit) (func(string) string, *entry, *Client, *answer) {
 	methods := p.settings.AuthMethods
 	if methods == nil {
-		methods = []oauth.AuthMethod{oauth.ClientSecretBasic, oauth.ClientSecretPost}
+		methods = []AuthMethod{ClientSecretBasic, ClientSecretPost}
 	}
-	allowed := func(m oauth.AuthMethod) bool { return slices.Contains(methods, m) }
+	allowed := func(m AuthMethod) bool { return slices.Contains(methods, m) }
 	c, in := v.creds, v.in
-	if in.json != nil && !allowed(oauth.ClientSecretJSON) {
+	if in.json != nil && !allowed(ClientSecretJSON) {
 		a := reply(http.StatusUnsupportedMediaType, genericMediaType)
 		return nil, nil, nil, &a
 	}
@@ -86,14 +86,14 @@ func (generic) authenticate(p *Provider, v *visit) (func(string) string, *entry,
 	id, secret, params, ok := c.paramID, c.paramSecret, in.param, false
 	switch {
 	case c.hasBasic:
-		id, secret, ok = c.basicID, c.basicSecret, c.basicOK && allowed(oauth.ClientSecretBasic)
+		id, secret, ok = c.basicID, c.basicSecret, c.basicOK && allowed(ClientSecretBasic)
 		if in.json != nil {
 			params = in.json.Get
 		}
 	case c.inForm:
-		ok = allowed(oauth.ClientSecretPost)
+		ok = allowed(ClientSecretPost)
 	case c.inQuery:
-		ok = allowed(oauth.ClientSecretQuery)
+		ok = allowed(ClientSecretQuery)
 	case c.json:
 		ok, params = true, in.json.Get
 	}

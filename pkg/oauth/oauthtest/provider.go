@@ -8,8 +8,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/chaveiro/chaveiro/pkg/oauth"
 )
 
 // Provider is one simulated provider: its clients, its live tokens, its moods. Make one with [Hotmart], [Kiwify] or [Generic]. It is
@@ -64,10 +62,21 @@ type Settings struct {
 	// Limit of token calls. A client's own goes first.
 	Limit Limit
 	// AuthMethods that the generic profile accepts; nil: client_secret_basic and client_secret_post. The others know theirs.
-	AuthMethods []oauth.AuthMethod
+	AuthMethods []AuthMethod
 	// RawBasic: the generic profile takes the two halves of Basic as they are, without the form-decoding of RFC 6749 section 2.3.1.
 	RawBasic bool
 }
+
+// AuthMethod is how a client authenticates at the token endpoint.
+type AuthMethod string
+
+// Methods: the first two are registered (RFC 7591 section 2); with the others all parameters are in the query of the URL or in a JSON body.
+const (
+	ClientSecretBasic AuthMethod = "client_secret_basic"
+	ClientSecretPost  AuthMethod = "client_secret_post"
+	ClientSecretQuery AuthMethod = "client_secret_query"
+	ClientSecretJSON  AuthMethod = "client_secret_json"
+)
 
 // ExpiresInStyle is how an answer spells expires_in.
 type ExpiresInStyle int

@@ -1,5 +1,5 @@
 // Command clients is the floor under the start, the memory and the size of the refresher: it links the same AWS clients and aws-lambda-go,
-// makes both clients as the refresher does, and does nothing with them.
+// makes the three clients as the refresher does, and does nothing with them.
 package main
 
 import (
@@ -9,23 +9,26 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
 // calls are those operations that the refresher makes. They are linked because the handler could make them, as the refresher could: the
 // linker drops what nothing can reach.
-func calls(ctx context.Context, secrets *secretsmanager.Client, parameters *ssm.Client) error {
+func calls(ctx context.Context, secrets *secretsmanager.Client, parameters *ssm.Client, states *dynamodb.Client) error {
 	for _, call := range []func() error{
 		func() error { _, err := secrets.ListSecrets(ctx, nil); return err },
 		func() error { _, err := secrets.DescribeSecret(ctx, nil); return err },
 		func() error { _, err := secrets.BatchGetSecretValue(ctx, nil); return err },
 		func() error { _, err := secrets.GetSecretValue(ctx, nil); return err },
-		func() error { _, err := parameters.DescribeParameters(ctx, nil); return err },
 		func() error { _, err := parameters.GetParameters(ctx, nil); return err },
-		func() error { _, err := parameters.GetParameter(ctx, nil); return err },
 		func() error { _, err := parameters.PutParameter(ctx, nil); return err },
 		func() error { _, err := parameters.DeleteParameters(ctx, nil); return err },
+		func() error { _, err := states.Scan(ctx, nil); return err },
+		func() error { _, err := states.BatchGetItem(ctx, nil); return err },
+		func() error { _, err := states.UpdateItem(ctx, nil); return err },
+		func() error { _, err := states.DeleteItem(ctx, nil); return err },
 	} {
 		if err := call(); err != nil {
 			return err
@@ -41,6 +44,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	secrets, parameters := secretsmanager.NewFromConfig(config), ssm.NewFromConfig(config)
-	lambda.Start(func(ctx context.Context) error { return calls(ctx, secrets, parameters) })
+	secrets, parameters, states := secretsmanager.NewFromConfig(config), ssm.NewFromConfig(config), dynamodb.NewFromConfig(config)
+	lambda.Start(func(ctx context.Context) error { return calls(ctx, secrets, parameters, states) })
 }

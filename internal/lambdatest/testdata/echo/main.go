@@ -28,7 +28,6 @@ type answer struct {
 	RequestID   string `json:"request_id"`
 	ARN         string `json:"arn"`
 	RemainingMS int64  `json:"remaining_ms"`
-	DeadlineMS  int64  `json:"deadline_ms"`
 	PID         int    `json:"pid"`
 }
 
@@ -83,6 +82,6 @@ func handle(ctx context.Context, ev event) (answer, error) {
 	deadline, _ := ctx.Deadline()
 	return answer{
 		Said: ev.Say, Env: os.Getenv(ev.Env), RequestID: lc.AwsRequestID, ARN: lc.InvokedFunctionArn,
-		RemainingMS: time.Until(deadline).Milliseconds(), DeadlineMS: deadline.UnixMilli(), PID: os.Getpid(),
+		RemainingMS: time.Until(deadline).Milliseconds(), PID: os.Getpid(),
 	}, nil
 }
