@@ -109,11 +109,21 @@ func (b *board) consider(e *entry) {
 	if e.phase == handled {
 		return
 	}
-	e.decision = lifecycle.Decide(b.run.start, e.state, e.observed, b.run.policy(), b.run.override())
+	b.decide(e)
 	if e.phase == idle && e.decision.Action.Attempts() && !b.run.call.DryRun {
 		e.phase = reading
 		b.toRead = append(b.toRead, e)
 	}
+}
+
+// decide decides as of the start of the run. A token that another run published since then is not one from the future, so the decision about it is
+// made as of now.
+func (b *board) decide(e *entry) {
+	at := b.run.start
+	if t := e.state.Token; t != nil && t.IssuedAt.After(at) {
+		at = b.run.cfg.Now()
+	}
+	e.decision = lifecycle.Decide(at, e.state, e.observed, b.run.policy(), b.run.override())
 }
 
 // takeSecrets compares a page of the listing with what is known.
@@ -192,7 +202,7 @@ func (b *board) take(e *entry, doc store.Document) {
 	if doc.Err == nil {
 		e.listed = true // it exists, whatever a listing shows
 		e.read(doc.VersionID)
-		e.decision = lifecycle.Decide(b.run.start, e.state, e.observed, b.run.policy(), b.run.override())
+		b.decide(e)
 	}
 	if !e.decision.Action.Attempts() {
 		b.finish(e, Outcome{Kind: KindKept, Task: b.task(e), State: e.state})
