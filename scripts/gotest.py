@@ -27,7 +27,7 @@ def main() -> int:
         key = (package, test)
         if action in ("output", "build-output"):
             if test is None:
-                if not event["Output"].startswith(("PASS", "=== ")):
+                if not event["Output"].startswith(("PASS", "=== ", "coverage: ")):
                     print(event["Output"], end="", flush=True)  # the closing line, a panic, a race, a build that failed
             else:
                 output.setdefault(key, []).append(event["Output"])
