@@ -140,8 +140,8 @@ func TestWhatAFailureRecords(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("failure %+v\nwant    %+v", got, want)
 	}
-	kept := lifecycle.AfterFailure(morning(), began(lifecycle.Credentials, 3).State, attempted(), down(), standard()).Failure
-	if kept.HTTPStatus != 0 || kept.Provider != "" {
+	kept := lifecycle.AfterFailure(morning().Add(2500*time.Millisecond), began(lifecycle.Credentials, 3).State, attempted(), down(), standard()).Failure
+	if kept.HTTPStatus != 0 || kept.Provider != "" || !kept.LastAt.Equal(morning().Add(2*time.Second)) {
 		t.Errorf("an outage changed the failure that suspends: %+v", kept)
 	}
 }
