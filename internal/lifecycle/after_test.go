@@ -103,9 +103,10 @@ func TestTheFailureThatFollows(t *testing.T) {
 		"a long Retry-After":              {healthy(), wanting(60*minute, down()), tr, "server_error", 1, now, 60 * minute, 60 * minute},
 		"a Retry-After rounds up": {healthy(), wanting(6*minute+1, down()), tr, "server_error", 1, now, 6*minute + time.Second,
 			6*minute + time.Second},
-		"16 min left":           {healthy(endsIn(16 * minute)), down(), tr, "server_error", 1, now, 2 * minute, 0},
-		"the token has expired": {healthy(endsIn(-minute)), down(), tr, "server_error", 1, now, 5 * minute, 0},
-		"without a token":       {healthy(unpublished), down(), tr, "server_error", 1, now, 5 * minute, 0},
+		"16 min left":              {healthy(endsIn(16 * minute)), down(), tr, "server_error", 1, now, 2 * minute, 0},
+		"16 min and a second left": {healthy(endsIn(16*minute + time.Second)), down(), tr, "server_error", 1, now, 2 * minute, 0},
+		"the token has expired":    {healthy(endsIn(-minute)), down(), tr, "server_error", 1, now, 5 * minute, 0},
+		"without a token":          {healthy(unpublished), down(), tr, "server_error", 1, now, 5 * minute, 0},
 	})
 }
 
@@ -140,8 +141,8 @@ func TestWhatAFailureRecords(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("failure %+v\nwant    %+v", got, want)
 	}
-	kept := lifecycle.AfterFailure(morning(), began(lifecycle.Credentials, 3).State, attempted(), down(), standard()).Failure
-	if kept.HTTPStatus != 0 || kept.Provider != "" {
+	kept := lifecycle.AfterFailure(morning().Add(2500*time.Millisecond), began(lifecycle.Credentials, 3).State, attempted(), down(), standard()).Failure
+	if kept.HTTPStatus != 0 || kept.Provider != "" || !kept.LastAt.Equal(morning().Add(2*time.Second)) {
 		t.Errorf("an outage changed the failure that suspends: %+v", kept)
 	}
 }

@@ -82,4 +82,8 @@ func TestTheRemainingTimeOfAReusedTokenIsThatOfNow(t *testing.T) {
 	if want := morning().Add(9 * time.Hour); !got.Token.RenewAt.Equal(want) {
 		t.Errorf("renewed at %s, want %s", got.Token.RenewAt, want)
 	}
+	got = lifecycle.Admit(now, healthy(endsIn(time.Minute)).State, because(lifecycle.Due), candidate(sameToken, lives(time.Minute)), standard())
+	if want := []string{"reused_too_long issued again with 58s left"}; !slices.Equal(words(got.Notices), want) {
+		t.Errorf("notices %q, want %q", words(got.Notices), want)
+	}
 }

@@ -18,6 +18,7 @@ func TestScopeDiff(t *testing.T) {
 		"one gained":                    {"read", "read write", []string{"+write"}},
 		"one lost":                      {"read write", "read", []string{"-write"}},
 		"gained ones come before lost":  {"b c", "a c", []string{"+a", "-b"}},
+		"several gained are sorted":     {"", "b a c", []string{"+a", "+b", "+c"}},
 		"a change is named once":        {"a a", "b b", []string{"+b", "-a"}},
 		"upper and lower case differ":   {"Read", "read", []string{"+read", "-Read"}},
 	} {
