@@ -212,7 +212,7 @@ func TestInvokeAgainstLocal(t *testing.T) {
 		}
 	}
 	for _, want := range []string{
-		"functions/healthcheck with " + healthSchedule, `"status": "degraded"`, `"fresh": 2`, `"missing": 1`, `"probe": "reachability"`, "Kiwify refuses this pair",
+		"functions/healthcheck with " + healthSchedule, `"status": "degraded"`, `"fresh": 2`, `"missing": 1`, `"probe": "reachability"`, "Kiwify rejects these client credentials",
 		`"statusCode": 200`,
 	} {
 		if !strings.Contains(out.String(), want) {

@@ -49,8 +49,8 @@ func (c Claims) without(private *redactor) Claims {
 }
 
 // identifier returns a text, or "" when it holds a secret (some servers put the access token into jti) or is too long.
-func (s *redactor) identifier(text string) string {
-	if len(text) > maxIdentifier || s.finds(text) {
+func (r *redactor) identifier(text string) string {
+	if len(text) > maxIdentifier || r.finds(text) {
 		return ""
 	}
 	return text

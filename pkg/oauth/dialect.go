@@ -70,23 +70,23 @@ func (d Dialect) Checked() (Dialect, error) {
 	return d, nil
 }
 
-func (r ErrorRule) validate() error {
+func (rule ErrorRule) validate() error {
 	switch {
-	case r.Status == 0 && r.Error == "" && r.Message == "" && r.Field == "":
+	case rule.Status == 0 && rule.Error == "" && rule.Message == "" && rule.Field == "":
 		return fmt.Errorf("states no condition")
-	case (r.Field == "") != (r.Match == ""):
+	case (rule.Field == "") != (rule.Match == ""):
 		return fmt.Errorf("field and match belong together")
-	case r.Field != "" && slices.Contains(strings.Split(r.Field, "."), ""):
-		return fmt.Errorf("field %q has an empty path segment", r.Field)
-	case r.Class != Transient && r.Class != Credentials && r.Class != Configuration && r.Class != Malformed:
-		return fmt.Errorf("class %q is not one that a rule may give", r.Class)
-	case !isCode(r.Code):
-		return fmt.Errorf("code %q is not lower_snake_case", r.Code)
-	case r.RetryAfter < 0:
+	case rule.Field != "" && slices.Contains(strings.Split(rule.Field, "."), ""):
+		return fmt.Errorf("field %q has an empty path segment", rule.Field)
+	case rule.Class != Transient && rule.Class != Credentials && rule.Class != Configuration && rule.Class != Malformed:
+		return fmt.Errorf("class %q is not one that a rule may give", rule.Class)
+	case !isCode(rule.Code):
+		return fmt.Errorf("code %q is not lower_snake_case", rule.Code)
+	case rule.RetryAfter < 0:
 		return fmt.Errorf("the wait is negative")
 	}
 	// Parsing shows whether a pattern compiles, at a fraction of the cost of compiling.
-	for name, pattern := range map[string]string{"message": r.Message, "match": r.Match} {
+	for name, pattern := range map[string]string{"message": rule.Message, "match": rule.Match} {
 		if _, err := syntax.Parse(pattern, syntax.Perl); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
