@@ -373,7 +373,7 @@ func (s *samStory) nothingLeaked(t *testing.T) {
 func (s *samStory) withoutWorld(t *testing.T) {
 	_, err := s.invoke(t, "RefresherFunction", "events/refresher/schedule.json", "")
 	var failure *lambdatest.FunctionError
-	if !errors.As(err, &failure) || !strings.Contains(failure.Message, "list") {
-		t.Errorf("got %v, want a function error about its listings: else this check sees nothing", err)
+	if !errors.As(err, &failure) || !strings.Contains(failure.Message, "state table") {
+		t.Errorf("got %v, want a function error about the state table: else this check sees nothing", err)
 	}
 }
