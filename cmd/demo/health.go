@@ -26,14 +26,14 @@ const slowness = 1200 * time.Millisecond
 // health is what the healthchecks of the story did beside answering.
 type health struct {
 	reports int
-	beside  []string // what they did that they must not do
+	beside  []string // forbidden effects
 	leaks   int      // logs and answers that hold a secret
 }
 
-// inDanger shows what the healthcheck says of a slow provider, of an expired token and of a refresher that is silent.
+// inDanger shows what the healthcheck reports of a slow provider, of an expired token and of a refresher that does not run.
 func (d *demo) inDanger(ctx context.Context) error {
-	d.chapter("Is all well? A slow provider, an expired token, a silent refresher: what the healthcheck says of each")
-	d.say("  It lists secrets and parameters and asks each token endpoint once, without credentials: a healthy one refuses that, so that no token is minted.")
+	d.chapter("A slow provider, an expired token, a refresher that does not run: what the healthcheck reports")
+	d.say("  It lists the secrets, scans the state table and probes each token endpoint once, without credentials: a healthy one refuses that, so no token is issued.")
 	seen := new(health)
 	for _, part := range []func(context.Context, *health) error{d.wellToday, d.slowProvider, d.expiredToken, d.silentRefresher} {
 		if err := part(ctx, seen); err != nil {
@@ -43,8 +43,8 @@ func (d *demo) inDanger(ctx context.Context) error {
 	for _, what := range seen.beside {
 		d.say("  a healthcheck that %s", what)
 	}
-	d.expect(fmt.Sprintf("the %d healthchecks wrote nothing, read no token, and no provider minted one for them", seen.reports), len(seen.beside) == 0)
-	d.expect("no secret and no token stands in what they printed or answered", seen.leaks == 0)
+	d.expect(fmt.Sprintf("the %d healthchecks wrote nothing, read no token, and no provider issued one for them", seen.reports), len(seen.beside) == 0)
+	d.expect("no secret and no token is in their logs and results", seen.leaks == 0)
 	return nil
 }
 
@@ -59,7 +59,7 @@ func (d *demo) wellToday(ctx context.Context, seen *health) error {
 	return nil
 }
 
-// slowProvider makes every request to Kiwify slow, the repetition too: one slow answer alone says nothing.
+// slowProvider makes every request to Kiwify slow, the repetition too: one slow response is not enough.
 func (d *demo) slowProvider(ctx context.Context, seen *health) error {
 	d.say("\n  Kiwify takes %.1f s for every request.", slowness.Seconds())
 	kiwify := d.world.kiwify
@@ -73,14 +73,14 @@ func (d *demo) slowProvider(ctx context.Context, seen *health) error {
 	slow, ms := row(r, "kiwify"), slowness.Milliseconds()
 	d.expect("degraded: Kiwify's endpoint, and Hotmart's is not", r.Status == probe.Degraded && slow.Status == probe.Degraded && answered(r, "hotmart", probe.Healthy, http.StatusUnauthorized))
 	d.expect("the phases say where the time went: the provider, not the network", slow.Latency.FirstByte >= ms-50 && slow.Latency.Total >= ms && slow.Latency.DNS+slow.Latency.Connect+slow.Latency.TLS < 100)
-	d.expect("it was asked a second time before that was said", kiwify.Total().TokenCalls == before+2)
+	d.expect("it was probed a second time before it was reported", kiwify.Total().TokenCalls == before+2)
 	d.expect("no token is in danger yet", r.Connections == probe.Counts{Total: 3, Fresh: 3})
 	return nil
 }
 
-// expiredToken lets a connection's pair die, and its token after it.
+// expiredToken deletes a connection's credentials, and lets its token expire.
 func (d *demo) expiredToken(ctx context.Context, seen *health) error {
-	d.say("\n  Somebody deletes the pair of %s in Kiwify's panel, and nobody reads the mails about it for 25 hours. A token lives 24.", typo)
+	d.say("\n  Somebody deletes the credentials of %s in Kiwify's panel, and nobody reads the mails about it for 25 hours. A token is valid for 24.", typo)
 	d.world.kiwify.Remove("loja-b-client")
 	if err := d.world.letTimePass(25*time.Hour, typo); err != nil {
 		return err
@@ -95,24 +95,24 @@ func (d *demo) expiredToken(ctx context.Context, seen *health) error {
 	d.expect("unhealthy, and 503 for whoever asks by HTTP: a token expired within the last day", r.Status == probe.Unhealthy && status == http.StatusServiceUnavailable)
 	d.expect("it is one of three, and named, an hour after its end", r.Connections == probe.Counts{Total: 3, Fresh: 2, Expired: 1} && len(r.Attention) == 1 &&
 		needs(r, typo, probe.Expired, -time.Hour))
-	d.expect("the reason begins with its end; the rest is what the refresher wrote down for a person", len(r.Attention) == 1 &&
+	d.expect("the reason begins with the expiry; the rest is the message of the refresher", len(r.Attention) == 1 &&
 		strings.HasPrefix(r.Attention[0].Reason, "expired 20") && strings.HasSuffix(r.Attention[0].Reason, ". "+d.world.state(typo).Failure.Message) &&
 		strings.Contains(r.Attention[0].Reason, "rejects these client credentials"))
-	d.say("\n  Another day later nobody has mended it.")
+	d.say("\n  Another day later nothing has changed.")
 	if err := d.world.letTimePass(24*time.Hour, typo); err != nil {
 		return err
 	}
 	if r, status, err = d.look(ctx, seen, healthURL); err != nil {
 		return err
 	}
-	d.expect("degraded, and 200: one dead tenant does not hide the next", r.Status == probe.Degraded && status == http.StatusOK && needs(r, typo, probe.Expired, -25*time.Hour))
+	d.expect("degraded, and 200: one tenant without a token does not hide the next", r.Status == probe.Degraded && status == http.StatusOK && needs(r, typo, probe.Expired, -25*time.Hour))
 	return nil
 }
 
-// silentRefresher mends the connection and then invokes nothing for 15 hours: Kiwify's tokens were due after 9.6 to 14.4 hours, Hotmart's is not.
+// silentRefresher corrects the connection and then invokes nothing for 15 hours: Kiwify's tokens were due after 9.6 to 14.4 hours, Hotmart's is not.
 func (d *demo) silentRefresher(ctx context.Context, seen *health) error {
 	w := d.world
-	d.say("\n  A new pair is stored for %s, and it has a token in the next run. Then somebody disables the schedule, and 15 hours pass.", typo)
+	d.say("\n  New credentials are stored for %s, and it has a token in the next run. Then somebody disables the schedule, and 15 hours pass.", typo)
 	if err := w.store(typo, "kiwify", w.kiwifyURL, newCredential(w.kiwify, "loja-b-client-2", "acc-loja-b")); err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (d *demo) silentRefresher(ctx context.Context, seen *health) error {
 	}
 	d.expect("degraded, though every token works: two are overdue, 9 hours before their end", r.Status == probe.Degraded && d.valid(course) && d.valid(typo) &&
 		r.Connections == probe.Counts{Total: 3, Fresh: 1, Overdue: 2} && needs(r, course, probe.Overdue, 9*time.Hour) && needs(r, typo, probe.Overdue, 9*time.Hour))
-	d.expect("it asks what a person would look for first: does the refresher run?", len(r.Attention) == 2 &&
+	d.expect("the reason names the likely cause: does the refresher run?", len(r.Attention) == 2 &&
 		!slices.ContainsFunc(r.Attention, func(a probe.Attention) bool {
 			return !strings.HasSuffix(a.Reason, "no failure is recorded: does the refresher run?")
 		}))
@@ -143,7 +143,7 @@ func (d *demo) silentRefresher(ctx context.Context, seen *health) error {
 	return nil
 }
 
-// sweep invokes the refresher and says in a line what came of it.
+// sweep invokes the refresher and prints the counts.
 func (d *demo) sweep(ctx context.Context) error {
 	result, logs, err := invoke(ctx, d.function, schedule)
 	if err != nil {
@@ -153,14 +153,14 @@ func (d *demo) sweep(ctx context.Context) error {
 	return d.searchLogs(logs)
 }
 
-// look invokes the healthcheck, shows its report, and notes what it did beside. status is that of the answer to an HTTP request, else 0.
+// look invokes the healthcheck, shows its report, and notes every other effect. status is that of the response to an HTTP request, else 0.
 func (d *demo) look(ctx context.Context, seen *health, eventFile string) (r probe.Report, status int, err error) {
 	event, err := os.ReadFile(eventFile) //nolint:gosec // the path is a constant of this program
 	if err != nil {
 		return r, 0, err
 	}
 	w := d.world
-	before, minted := w.aws.Snapshot(true), w.hotmart.Total().Minted+w.kiwify.Total().Minted
+	before, issued := w.aws.Snapshot(true), w.hotmart.Total().Minted+w.kiwify.Total().Minted
 	w.aws.ResetCalls()
 	answer, err := d.healthcheck.Invoke(ctx, event)
 	if err != nil {
@@ -170,8 +170,8 @@ func (d *demo) look(ctx context.Context, seen *health, eventFile string) (r prob
 	if w.aws.Snapshot(true) != before {
 		seen.beside = append(seen.beside, "changed what is stored")
 	}
-	if w.hotmart.Total().Minted+w.kiwify.Total().Minted != minted {
-		seen.beside = append(seen.beside, "had a token minted")
+	if w.hotmart.Total().Minted+w.kiwify.Total().Minted != issued {
+		seen.beside = append(seen.beside, "had a token issued")
 	}
 	if r, status, err = reportIn(answer.Payload); err != nil {
 		return r, 0, fmt.Errorf("the answer to %s: %w", eventFile, err)

@@ -25,11 +25,11 @@ const (
 	localEnv = "events/local-env.json"
 	greeting = "chaveiro: make local is running\n"
 
-	// spare is a connection that a person may add: the pair is known to the simulated provider, the secret is not stored.
+	// spare is a connection that a person may add: the simulated provider knows its credentials, the secret is not stored.
 	spare     = "hotmart/loja-c"
 	spareFile = "hotmart.json"
 
-	// A new pair for the shop, which the simulated provider knows too, and the rotation that events/rotator are the steps of.
+	// New credentials for the shop, which the simulated provider knows too, and the rotation that events/rotator are the steps of.
 	pairFile      = "pair.json"
 	rotatorARN    = "arn:aws:lambda:" + region + ":" + awstest.Account + ":function:chaveiro-rotator"
 	rotationToken = "3f2b6c1e-0d4a-4c7e-9a51-8d2e7b90c613" // ClientRequestToken
@@ -153,8 +153,8 @@ func (l *local) furnish() error {
 		return err
 	}
 	l.world.aws.AllowRotation(rotatorARN)
-	pair := newCredential(l.world.hotmart, "loja-a-client-2", "")
-	document, err = json.Marshal(map[string]string{"client_id": pair.id, "client_secret": pair.secret.Reveal()})
+	staged := newCredential(l.world.hotmart, "loja-a-client-2", "")
+	document, err = json.Marshal(map[string]string{"client_id": staged.id, "client_secret": staged.secret.Reveal()})
 	if err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ func (l *local) furnish() error {
 // explain prints what runs and what to type.
 func (l *local) explain() {
 	say := func(format string, args ...any) { _, _ = fmt.Fprintf(l.out, format+"\n", args...) }
-	say("AWS's two stores, Hotmart and Kiwify are running on this machine, as stand-ins. Nothing here is AWS or a real provider. Ctrl-C ends them.\n")
+	say("Secrets Manager, SSM, DynamoDB, Hotmart and Kiwify run on this machine as stand-ins. Nothing here is AWS or a real provider. Ctrl-C ends them.\n")
 	for i, s := range l.services() {
 		also := ""
 		if l.bridge.IsValid() {
@@ -184,9 +184,9 @@ func (l *local) explain() {
 		say("  %-24s http://%s:%d%s", s.name, loopback, l.port+i, also)
 	}
 	say("\nThree secrets are stored:")
-	say("  %s%s   a Hotmart pair", secretPrefix, shop)
-	say("  %s%s      a Kiwify pair", secretPrefix, course)
-	say("  %s%s    a Kiwify pair with a wrong client_secret: it fails alone, and says why", secretPrefix, typo)
+	say("  %s%s   Hotmart credentials", secretPrefix, shop)
+	say("  %s%s      Kiwify credentials", secretPrefix, course)
+	say("  %s%s    Kiwify credentials with a wrong client_secret: this connection fails alone", secretPrefix, typo)
 	if l.note != "" {
 		say("\nNote: %s", l.note)
 	}

@@ -359,12 +359,12 @@ func TestUnknownArguments(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder
-			if err := command(t.Context(), c.args, &out); err == nil || !strings.Contains(err.Error(), c.want) {
+			if err := command(t.Context(), c.args, printer{out: &out}); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v", err)
 			}
 		})
 	}
-	if err := command(t.Context(), []string{"local", "-h"}, new(strings.Builder)); !errors.Is(err, flag.ErrHelp) {
+	if err := command(t.Context(), []string{"local", "-h"}, printer{out: new(strings.Builder)}); !errors.Is(err, flag.ErrHelp) {
 		t.Errorf("help: %v", err)
 	}
 }

@@ -1,7 +1,7 @@
 // Command demo shows the whole system on this machine: the real functions, each on a Lambda Runtime API, with stand-ins for AWS's stores and
 // for two providers on loopback. It needs nothing but Go.
 //
-//	demo                  tells a story and ends with status 0 only if everything was as it should be (make demo)
+//	demo                  shows the whole system in eight chapters and ends with status 0 only if every check is ok (make demo)
 //	demo local            keeps the stand-ins running on fixed ports, for sam local invoke, the aws command line and demo invoke (make local)
 //	demo invoke EVENT     builds the function that it is for and invokes it with an event file, against a running demo local (make invoke)
 package main
@@ -11,7 +11,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -29,7 +28,7 @@ const schedule = "events/refresher/schedule.json"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := command(ctx, os.Args[1:], os.Stdout)
+	err := command(ctx, os.Args[1:], printer{out: os.Stdout, colour: onTerminal(os.Stdout, os.Getenv)})
 	stop()
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -40,9 +39,9 @@ func main() {
 }
 
 // command runs what the arguments ask for.
-func command(ctx context.Context, args []string, out io.Writer) error {
+func command(ctx context.Context, args []string, out printer) error {
 	if len(args) == 0 {
-		d := &demo{out: out, now: time.Now}
+		d := &demo{printer: out, now: time.Now}
 		if err := d.run(ctx); err != nil {
 			return fmt.Errorf("demo: %w", err)
 		}
@@ -50,9 +49,9 @@ func command(ctx context.Context, args []string, out io.Writer) error {
 	}
 	switch args[0] {
 	case "local":
-		return runLocal(ctx, args[1:], out)
+		return runLocal(ctx, args[1:], out.out)
 	case "invoke":
-		return runInvoke(ctx, args[1:], out)
+		return runInvoke(ctx, args[1:], out.out)
 	default:
 		return fmt.Errorf("demo: %q is none of its commands: local, invoke, or nothing for the story", args[0])
 	}

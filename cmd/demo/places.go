@@ -108,10 +108,10 @@ func (m machine) steps() []step {
 			"export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=" + region + " AWS_DEFAULT_REGION=" + region,
 			aws + " ssm get-parameter --name /oauth/" + shop + "/access_token --with-decryption --query Parameter.Value --output text",
 		}, "\n")},
-		step{"ask how all of it is: the runway of every token, and each token endpoint", "make invoke EVENT=" + healthSchedule + port},
-		step{"add a connection, with a pair of which the simulated Hotmart knows; then invoke again",
+		step{"check everything: the remaining life of every token, and each token endpoint", "make invoke EVENT=" + healthSchedule + port},
+		step{"add a connection, with credentials that the simulated Hotmart knows; then invoke again",
 			aws + " secretsmanager create-secret --name " + secretPrefix + spare + " --secret-string file://" + m.dir + "/" + spareFile},
-		step{"rotate " + shop + " to a new pair: stage it, start the rotation, and play Secrets Manager's part, which invokes the four steps", strings.Join([]string{
+		step{"rotate " + shop + " to new credentials: stage them, start the rotation, and play Secrets Manager's part, which invokes the four steps", strings.Join([]string{
 			aws + " secretsmanager put-secret-value --secret-id " + secretPrefix + shop + " --version-stages CANDIDATE --secret-string file://" + m.dir + "/" + pairFile,
 			aws + " secretsmanager rotate-secret --secret-id " + secretPrefix + shop + " --rotation-lambda-arn " + rotatorARN + " --client-request-token " + rotationToken,
 			"for step in create set test finish; do make invoke EVENT=events/rotator/$step.json" + port + " || break; done",

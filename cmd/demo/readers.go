@@ -80,7 +80,7 @@ func (r *readers) count() (calls, refused int) {
 	return r.calls, len(r.refused)
 }
 
-// served reports whether the readers made at least so many calls and none was refused. What was refused is told.
+// served reports whether the readers made at least so many calls and none was refused. What was refused is printed.
 func (r *readers) served(least int, say func(format string, args ...any)) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

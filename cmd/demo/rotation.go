@@ -26,7 +26,7 @@ type rotation struct {
 	readers    *readers
 	started    *awstest.Rotation
 	logs       string
-	cut        func() // ends the invocation that runs, as a machine that dies does
+	cut        func() // ends the invocation that runs, as a machine that fails does
 }
 
 // killTime is how long an invocation that is cut off may take to be gone.
@@ -43,7 +43,7 @@ func (d *demo) rotation(ctx context.Context, connection string) *rotation {
 	return r
 }
 
-// watch has the readers call the API after every call that the function makes to AWS, while the function waits for its answer.
+// watch has the readers call the API after every call that the function makes to AWS, while the function waits for the response.
 func (r *rotation) watch(ctx context.Context, also func(awstest.Op)) {
 	r.world.aws.AfterCall(func(op awstest.Op, _ string) {
 		if also != nil {
@@ -58,14 +58,14 @@ func (r *rotation) close() {
 	r.readers.close()
 }
 
-// stage is what a person types: put-secret-value with --version-stages CANDIDATE.
+// stage is put-secret-value with --version-stages CANDIDATE.
 func (r *rotation) stage(c credential) (versionID string, err error) {
-	pair, err := json.Marshal(map[string]string{"client_id": c.id, "client_secret": c.secret.Reveal()})
+	document, err := json.Marshal(map[string]string{"client_id": c.id, "client_secret": c.secret.Reveal()})
 	if err != nil {
 		return "", err
 	}
 	r.say("  > put-secret-value --secret-id %s%s --version-stages CANDIDATE   (client_id %s and its client_secret, nothing else)", secretPrefix, r.connection, c.id)
-	return r.world.aws.StageSecret(secretPrefix+r.connection, store.StageCandidate, string(pair))
+	return r.world.aws.StageSecret(secretPrefix+r.connection, store.StageCandidate, string(document))
 }
 
 // start is rotate-secret.
@@ -80,7 +80,7 @@ func (r *rotation) start(ctx context.Context) (err error) {
 func (r *rotation) try(ctx context.Context) error {
 	r.started.Try(ctx)
 	r.readers.look(ctx, "after the try")
-	r.showLabels()
+	r.showStages()
 	calls, refused := r.readers.count()
 	r.say("    the two programs have called the API %d times so far, before, during and after every step: %d refused", calls, refused)
 	if strings.Contains(r.logs, r.driver.RotationToken.Reveal()) {
@@ -89,7 +89,7 @@ func (r *rotation) try(ctx context.Context) error {
 	return r.searchLogs(r.logs)
 }
 
-// invoke sends the event of one step to the built function and tells what came of it.
+// invoke sends the event of one step to the built function and prints the outcome.
 func (r *rotation) invoke(ctx context.Context, event []byte) error {
 	var step struct{ Step string }
 	if err := json.Unmarshal(event, &step); err != nil {
@@ -118,7 +118,7 @@ func (r *rotation) invoke(ctx context.Context, event []byte) error {
 		r.say("    %-13s %4d ms  %s", step.Step, took, did(rotate.Step(step.Step), answer.Logs))
 		return nil
 	case errors.As(err, &failed):
-		r.say("    %-13s %4d ms  FAILED. What the function says:", step.Step, took)
+		r.sayIn(red, "FAILED", "    %-13s %4d ms  FAILED. The function returns:", step.Step, took)
 		r.say("      %s", failed.Message)
 		return errors.New(failed.Message)
 	default:
@@ -127,10 +127,10 @@ func (r *rotation) invoke(ctx context.Context, event []byte) error {
 	}
 }
 
-// did is what a step that went well says it did, from its log.
+// did is what a step did, from its log.
 func did(step rotate.Step, logs string) string {
 	words := map[rotate.EventKind]string{
-		rotate.EventPending: "the pair is laid over the document, as AWSPENDING", rotate.EventTested: "the provider takes the pair",
+		rotate.EventPending: "the credentials are merged into the document, as AWSPENDING", rotate.EventTested: "the provider accepts the credentials",
 		rotate.EventPromoted: "AWSCURRENT moves to it", rotate.EventPublished: "the test's token is published",
 	}
 	var told []string
@@ -144,42 +144,42 @@ func did(step rotate.Step, logs string) string {
 	case len(told) > 0:
 		return strings.Join(told, "; ")
 	case step == rotate.SetSecret:
-		return "nothing to do: a person has made the pair in the panel"
+		return "nothing to do: a person made the credentials in the panel"
 	default:
 		return "nothing to do: its version is AWSCURRENT already"
 	}
 }
 
-// showLabels prints whose pair each label of the secret is on. A client_id is no secret.
-func (r *rotation) showLabels() {
+// showStages prints the client_id of each stage. A client_id is no secret.
+func (r *rotation) showStages() {
 	var all []string
-	for _, label := range []string{store.StageCurrent, store.StagePrevious, store.StagePending, store.StageCandidate, store.StageRejected} {
-		if id := r.client(label); id != "" {
-			all = append(all, label+" "+id)
+	for _, stage := range []string{store.StageCurrent, store.StagePrevious, store.StagePending, store.StageCandidate, store.StageRejected} {
+		if id := r.client(stage); id != "" {
+			all = append(all, stage+" "+id)
 		}
 	}
-	r.say("    labels now: %s", strings.Join(all, ", "))
+	r.say("    stages now: %s", strings.Join(all, ", "))
 }
 
-// client is the client_id in the version with a label, "" when no version has it.
-func (r *rotation) client(label string) string {
+// client is the client_id in the version with a stage, "" when no version has it.
+func (r *rotation) client(stage string) string {
 	s, _ := r.world.aws.Secret(secretPrefix + r.connection)
-	if s.Stages[label] == "" {
+	if s.Stages[stage] == "" {
 		return ""
 	}
 	var document struct {
 		ClientID string `json:"client_id"`
 	}
-	if json.Unmarshal([]byte(s.Version(label).Value.Reveal()), &document) != nil || document.ClientID == "" {
+	if json.Unmarshal([]byte(s.Version(stage).Value.Reveal()), &document) != nil || document.ClientID == "" {
 		return "(no value)"
 	}
 	return document.ClientID
 }
 
-// label is the id of the version with a label.
-func (r *rotation) label(label string) string {
+// version is the id of the version with a stage.
+func (r *rotation) version(stage string) string {
 	s, _ := r.world.aws.Secret(secretPrefix + r.connection)
-	return s.Stages[label]
+	return s.Stages[stage]
 }
 
 // publishedBy is the id of the version whose token is published.
@@ -200,16 +200,16 @@ func (r *rotation) ended() rotate.Code {
 	return rotate.Code(code)
 }
 
-// promoted stages a good pair and has it go live.
+// promoted stages good credentials, which become AWSCURRENT.
 func (d *demo) promoted(ctx context.Context) error {
 	w := d.world
-	d.chapter("A new Hotmart pair is staged and rotated in, while programs use the token")
-	d.say("  Hotmart has no interface for making pairs: a person makes one in the panel. What the rotation adds is that it goes live only after it has proved itself.")
+	d.chapter("New Hotmart credentials are staged and rotated in, while programs use the token")
+	d.say("  Hotmart has no API for client credentials: a person makes them in the panel. The rotation tests them before they become AWSCURRENT.")
 	r := d.rotation(ctx, shop)
 	defer r.close()
 	before := r.client(store.StageCurrent)
-	pair := newCredential(w.hotmart, "loja-a-client-3", "")
-	if _, err := r.stage(pair); err != nil {
+	staged := newCredential(w.hotmart, "loja-a-client-3", "")
+	if _, err := r.stage(staged); err != nil {
 		return err
 	}
 	if err := r.start(ctx); err != nil {
@@ -218,21 +218,21 @@ func (d *demo) promoted(ctx context.Context) error {
 	if err := r.try(ctx); err != nil {
 		return err
 	}
-	d.expect("the new pair is AWSCURRENT, the one before is AWSPREVIOUS", r.started.Err == nil && r.client(store.StageCurrent) == pair.id && r.client(store.StagePrevious) == before)
-	d.expect("AWSPENDING and CANDIDATE are gone: the next rotation can begin", r.label(store.StagePending) == "" && r.label(store.StageCandidate) == "")
-	d.expect("the published token comes from the new pair, and works", r.publishedBy() == r.started.Token && d.valid(shop))
-	d.expect("it is the one of the last test: two tests, two tokens, and none beside them", w.hotmart.Stats(pair.id).Minted == 2)
-	d.expect("no program was refused while the pair changed", r.readers.served(10, d.say))
+	d.expect("the new credentials are AWSCURRENT, the ones before are AWSPREVIOUS", r.started.Err == nil && r.client(store.StageCurrent) == staged.id && r.client(store.StagePrevious) == before)
+	d.expect("AWSPENDING and CANDIDATE are gone: the next rotation can begin", r.version(store.StagePending) == "" && r.version(store.StageCandidate) == "")
+	d.expect("the published token was issued to the new credentials, and works", r.publishedBy() == r.started.Token && d.valid(shop))
+	d.expect("it is the token of the last test: two tests, two tokens, and no others", w.hotmart.Stats(staged.id).Minted == 2)
+	d.expect("no program was refused while the credentials changed", r.readers.served(10, d.say))
 	return nil
 }
 
-// refused stages a pair whose client_secret came from another panel.
-func (d *demo) refused(ctx context.Context) error {
+// rejected stages credentials whose client_secret came from another panel.
+func (d *demo) rejected(ctx context.Context) error {
 	w := d.world
-	d.chapter("A bad pair is staged: it never goes live")
+	d.chapter("Bad credentials are staged: they never become AWSCURRENT")
 	r := d.rotation(ctx, shop)
 	defer r.close()
-	current := r.label(store.StageCurrent)
+	current := r.version(store.StageCurrent)
 	bad := newCredential(w.hotmart, "loja-a-client-4", "")
 	bad.secret = oauth.NewSecret(rand.Text()) // copied badly
 	candidate, err := r.stage(bad)
@@ -245,63 +245,63 @@ func (d *demo) refused(ctx context.Context) error {
 	if err := r.try(ctx); err != nil {
 		return err
 	}
-	d.expect("the provider refuses it in the test, and the message says what to do next", r.ended() == rotate.CodeRejected && strings.Contains(r.started.Err.Error(), "AWSCURRENT works and stays"))
-	d.expect("AWSCURRENT is untouched, and its token published", r.label(store.StageCurrent) == current && r.publishedBy() == current && d.valid(shop))
-	d.expect("AWSPENDING is gone: nobody has to clean up before the next rotation", r.label(store.StagePending) == "")
-	d.expect("the staged version is labelled REJECTED, and no longer CANDIDATE", r.label(store.StageRejected) == candidate && r.label(store.StageCandidate) == "")
-	d.expect("no program noticed the bad pair", r.readers.served(10, d.say))
+	d.expect("the provider rejects them in the test, and the message says what to do next", r.ended() == rotate.CodeRejected && strings.Contains(r.started.Err.Error(), "AWSCURRENT works and stays"))
+	d.expect("AWSCURRENT is untouched, and its token published", r.version(store.StageCurrent) == current && r.publishedBy() == current && d.valid(shop))
+	d.expect("AWSPENDING is gone: the next rotation can begin", r.version(store.StagePending) == "")
+	d.expect("the staged version has the stage REJECTED, and no longer CANDIDATE", r.version(store.StageRejected) == candidate && r.version(store.StageCandidate) == "")
+	d.expect("no program was refused", r.readers.served(10, d.say))
 	return nil
 }
 
-// rolledBack stages a pair that passes its tests and dies, in the moment in which the function is cut off as well.
+// rolledBack stages credentials that pass their tests and are deleted right after, while the function is killed as well.
 func (d *demo) rolledBack(ctx context.Context) error {
 	w := d.world
-	d.chapter("A Kiwify pair passes its tests and dies right after it went live, and the function is cut off too")
+	d.chapter("Kiwify credentials pass their tests and are deleted right after the promotion, and the function is killed too")
 	r := d.rotation(ctx, course)
 	defer r.close()
-	before, token := r.label(store.StageCurrent), d.value(course, store.KindToken)
-	pair := newCredential(w.kiwify, "main-client-2", "acc-main")
-	if _, err := r.stage(pair); err != nil {
+	before, token := r.version(store.StageCurrent), d.value(course, store.KindToken)
+	staged := newCredential(w.kiwify, "main-client-2", "acc-main")
+	if _, err := r.stage(staged); err != nil {
 		return err
 	}
 	if err := r.start(ctx); err != nil {
 		return err
 	}
-	r.killAfterPromotion(ctx, w.kiwify, pair.id)
+	r.killAfterPromotion(ctx, w.kiwify, staged.id)
 	if err := r.try(ctx); err != nil {
 		return err
 	}
-	d.expect("the dead pair is AWSCURRENT, its token was not published: the worst moment", r.label(store.StageCurrent) == r.started.Token && d.value(course, store.KindToken) == token)
-	d.say("  The function held the lease of %s, which ends five seconds after its deadline. That time passes here at once.", course)
+	d.expect("the deleted credentials are AWSCURRENT, and their token was not published: the worst moment", r.version(store.StageCurrent) == r.started.Token && d.value(course, store.KindToken) == token)
+	d.say("  The function held the lease of %s, which ends five seconds after its deadline. The demo moves that end into the past.", course)
 	if err := w.endLease(course, d.now()); err != nil {
 		return err
 	}
-	d.say("  Secrets Manager tries the whole rotation again, by itself. In a new process the function finds its version live and unpublished, asks for a token, and is refused.")
+	d.say("  Secrets Manager tries the whole rotation again, by itself. In a new process the function finds its version as AWSCURRENT and unpublished. It requests a token and is refused.")
 	r.watch(ctx, nil)
 	if err := r.try(ctx); err != nil {
 		return err
 	}
 	d.expect("the retry rolls back, and says so", r.ended() == rotate.CodeRolledBack)
-	d.expect("AWSCURRENT is the pair of before, which proved itself first", r.label(store.StageCurrent) == before)
-	d.expect("the dead pair is REJECTED and not AWSPREVIOUS: nothing falls back to it", r.label(store.StageRejected) == r.started.Token && r.label(store.StagePrevious) != r.started.Token)
-	d.expect("the published token comes from the pair of before, and is a new one", r.publishedBy() == before && d.valid(course) && d.value(course, store.KindToken) != token)
+	d.expect("AWSCURRENT is the version of before, which was tested first", r.version(store.StageCurrent) == before)
+	d.expect("the deleted credentials are REJECTED and not AWSPREVIOUS: no standby uses them", r.version(store.StageRejected) == r.started.Token && r.version(store.StagePrevious) != r.started.Token)
+	d.expect("the published token was issued to the version of before, and is a new one", r.publishedBy() == before && d.valid(course) && d.value(course, store.KindToken) != token)
 	d.say("  And once more, as Secrets Manager does:")
 	if err := r.try(ctx); err != nil {
 		return err
 	}
-	d.expect("a further try changes nothing: the bad pair does not come back", r.ended() == rotate.CodeVersionNotPending && r.label(store.StageCurrent) == before)
+	d.expect("a further try changes nothing: the deleted credentials do not come back", r.ended() == rotate.CodeVersionNotPending && r.version(store.StageCurrent) == before)
 	d.expect("no program was refused through all of it", r.readers.served(20, d.say))
 	return d.afterwards(ctx)
 }
 
-// killAfterPromotion deletes a client in the panel and cuts the function off, once AWSCURRENT is on the version of the rotation.
+// killAfterPromotion deletes a client in the panel and kills the function, once AWSCURRENT is on the version of the rotation.
 func (r *rotation) killAfterPromotion(ctx context.Context, p *oauthtest.Provider, client string) {
 	done := false
 	r.watch(ctx, func(op awstest.Op) {
-		if op == awstest.UpdateSecretVersionStage && !done && r.label(store.StageCurrent) == r.started.Token {
+		if op == awstest.UpdateSecretVersionStage && !done && r.version(store.StageCurrent) == r.started.Token {
 			done = true
 			p.Remove(client)
-			r.say("    (AWSCURRENT has moved. In this moment somebody deletes the new pair in Kiwify's panel, and the machine under the function dies)")
+			r.say("    (AWSCURRENT has moved. Now somebody deletes the new credentials in Kiwify's panel, and the process of the function is killed.)")
 			r.cut()
 		}
 	})
@@ -314,6 +314,6 @@ func (d *demo) afterwards(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.expect("the refresher has nothing to do: what the rotations published is of AWSCURRENT", fmt.Sprint(result.Counts.Fresh, result.Counts.Failed, result.Counts.Refreshed) == "3 0 0")
+	d.expect("the refresher has nothing to do: the published tokens are those of AWSCURRENT", fmt.Sprint(result.Counts.Fresh, result.Counts.Failed, result.Counts.Refreshed) == "3 0 0")
 	return nil
 }

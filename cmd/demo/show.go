@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -14,44 +13,66 @@ import (
 	"github.com/chaveiro/chaveiro/internal/store"
 )
 
-// demo tells a person what happens, and remembers whether it was as it should be.
+// demo shows what happens, and counts whether it was as it should be.
 type demo struct {
-	out         io.Writer
+	printer
+
 	now         func() time.Time
 	world       *world
 	function    *lambdatest.Function // the refresher
 	rotator     *lambdatest.Function
 	healthcheck *lambdatest.Function
-	lojaB       credential // the right pair of the connection that was typed wrongly
+	lojaB       credential // the right credentials of the connection that was typed wrongly
 
-	chapters, checks, wrong int
+	chapters []chapter
 }
 
-func (d *demo) say(format string, args ...any) { _, _ = fmt.Fprintf(d.out, format+"\n", args...) }
+// chapter is a part of the demo with its checks.
+type chapter struct {
+	title         string
+	checks, wrong int
+}
 
-func (d *demo) title(text string) { d.say("%s\n%s", text, strings.Repeat("=", len(text))) }
+func (d *demo) title(text string) {
+	d.sayIn(bold, text, "%s", text)
+	d.say("%s", strings.Repeat("=", len(text)))
+}
 
 func (d *demo) chapter(text string) {
-	d.chapters++
-	d.say("\n%d. %s", d.chapters, text)
+	d.chapters = append(d.chapters, chapter{title: text})
+	d.say("")
+	d.sayIn(bold, text, "%d. %s", len(d.chapters), text)
 }
 
 // expect prints whether something is as it should be.
 func (d *demo) expect(what string, ok bool) {
-	d.checks++
-	mark := "ok   "
-	if !ok {
-		d.wrong++
-		mark = "WRONG"
+	c := &d.chapters[len(d.chapters)-1]
+	c.checks++
+	if ok {
+		d.sayIn(green, "ok", "  ok    %s", what)
+		return
 	}
-	d.say("  %s %s", mark, what)
+	c.wrong++
+	d.sayIn(red, "WRONG", "  WRONG %s", what)
 }
 
+// verdict sums up. The error says how many checks are wrong.
 func (d *demo) verdict() error {
-	if d.wrong > 0 {
-		return fmt.Errorf("%d of %d checks are wrong", d.wrong, d.checks)
+	d.say("")
+	d.sayIn(bold, "Summary", "Summary")
+	checks, wrong := 0, 0
+	for i, c := range d.chapters {
+		checks, wrong = checks+c.checks, wrong+c.wrong
+		colour, mark := green, "ok"
+		if c.wrong > 0 {
+			colour, mark = red, "WRONG"
+		}
+		d.sayIn(colour, mark, "  %-5s %2d of %2d checks  %d. %s", mark, c.checks-c.wrong, c.checks, i+1, c.title)
 	}
-	d.say("\nAll %d checks are ok. What you saw, in words: README.md; how it is built: ARCHITECTURE.md.", d.checks)
+	if wrong > 0 {
+		return fmt.Errorf("%d of %d checks are wrong", wrong, checks)
+	}
+	d.say("\nAll %d checks are ok. What you saw, in words: README.md; how it is built: ARCHITECTURE.md.", checks)
 	return nil
 }
 

@@ -8,11 +8,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chaveiro/chaveiro/internal/lambdatest"
 	"github.com/chaveiro/chaveiro/internal/refresh"
 	"github.com/chaveiro/chaveiro/internal/store"
 )
 
-// run tells the story. Each chapter changes the world, invokes the function and compares.
+// run shows the chapters. Each changes the world, invokes the function and compares.
 func (d *demo) run(ctx context.Context) (err error) {
 	d.title("chaveiro: a demonstration on this machine, without AWS")
 	dir, err := os.MkdirTemp("", "chaveiro-demo-")
@@ -20,25 +21,24 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	d.say("Building functions/refresher, functions/rotator and functions/healthcheck as they are deployed (the first time this takes a minute) …")
+	d.say("Building the three functions as they are deployed. The first time this takes a minute.")
 	if d.world, err = openWorld(ctx); err != nil {
 		return err
 	}
 	defer d.world.close()
-	if d.function, err = startFunction(ctx, "refresher", filepath.Join(dir, "refresher"), d.world.storesURL); err != nil {
-		return err
+	for _, f := range []struct {
+		name    string
+		started **lambdatest.Function
+	}{{"refresher", &d.function}, {"rotator", &d.rotator}, {"healthcheck", &d.healthcheck}} {
+		from := d.now()
+		if *f.started, err = startFunction(ctx, f.name, filepath.Join(dir, f.name), d.world.storesURL); err != nil {
+			return err
+		}
+		defer (*f.started).Close()
+		d.say("  functions/%-11s built and started in %.1f s", f.name, d.now().Sub(from).Seconds())
 	}
-	defer d.function.Close()
-	if d.rotator, err = startFunction(ctx, "rotator", filepath.Join(dir, "rotator"), d.world.storesURL); err != nil {
-		return err
-	}
-	defer d.rotator.Close()
-	if d.healthcheck, err = startFunction(ctx, "healthcheck", filepath.Join(dir, "healthcheck"), d.world.storesURL); err != nil {
-		return err
-	}
-	defer d.healthcheck.Close()
-	d.say("Running: the three functions, each on a Lambda Runtime API of its own; Secrets Manager and SSM, Hotmart and Kiwify as stand-ins on loopback.")
-	for _, chapter := range []func(context.Context) error{d.firstTokens, d.timePasses, d.newPair, d.mended, d.promoted, d.refused, d.rolledBack, d.inDanger} {
+	d.say("Each function runs on a Lambda Runtime API of its own. Secrets Manager, SSM, DynamoDB, Hotmart and Kiwify are stand-ins on loopback.")
+	for _, chapter := range []func(context.Context) error{d.firstTokens, d.timePasses, d.newCredentials, d.corrected, d.promoted, d.rejected, d.rolledBack, d.inDanger} {
 		if err := chapter(ctx); err != nil {
 			return err
 		}
@@ -54,9 +54,9 @@ func (d *demo) firstTokens(ctx context.Context) error {
 	if d.lojaB, err = w.storeThree(); err != nil {
 		return err
 	}
-	d.say("  oauth/%s  a Hotmart pair (sent by HTTP Basic)", shop)
-	d.say("  oauth/%s     a Kiwify pair (sent in the form body)", course)
-	d.say("  oauth/%s   a Kiwify pair with the wrong client_secret pasted", typo)
+	d.say("  oauth/%s  Hotmart credentials (sent by HTTP Basic)", shop)
+	d.say("  oauth/%s     Kiwify credentials (sent in the form body)", course)
+	d.say("  oauth/%s   Kiwify credentials with the wrong client_secret pasted", typo)
 	result, logs, err := d.invoke(ctx)
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ func (d *demo) firstTokens(ctx context.Context) error {
 
 // timePasses lets 15 hours go by: a Kiwify token lives 24 h and is due after 9.6 to 14.4 h, a Hotmart token lives 48 h.
 func (d *demo) timePasses(ctx context.Context) error {
-	d.chapter("15 hours pass (the stored records are moved back, nobody sleeps)")
+	d.chapter("15 hours pass (the times in the state table are moved back; the demo does not wait)")
 	if err := d.world.letTimePass(15*time.Hour, shop, course, typo); err != nil {
 		return err
 	}
@@ -84,14 +84,14 @@ func (d *demo) timePasses(ctx context.Context) error {
 	d.expect("Kiwify's token is renewed because it is due, 9 hours before its end", refreshed(result, course) && reason(logs, course) == "due")
 	d.expect("its parameter holds another token", d.value(course, store.KindToken) != before && d.valid(course))
 	d.expect("Hotmart's token stays: fresh, no request was made", fresh(result, shop) && d.world.hotmart.Total().TokenCalls == 1)
-	d.expect("the wrong pair is tried a second time", failedWith(result, typo, "invalid_client") && d.attempts(typo) == 2)
+	d.expect("the wrong credentials are tried a second time", failedWith(result, typo, "invalid_client") && d.attempts(typo) == 2)
 	return nil
 }
 
-// newPair stores a new Hotmart pair and deletes the old one in the panel.
-func (d *demo) newPair(ctx context.Context) error {
+// newCredentials stores new Hotmart credentials and deletes the old ones in the panel.
+func (d *demo) newCredentials(ctx context.Context) error {
 	w := d.world
-	d.chapter("A new Hotmart pair is stored with put-secret-value, the old one is deleted in the panel")
+	d.chapter("New Hotmart credentials are stored with put-secret-value, and the old ones are deleted in the panel")
 	if err := w.store(shop, "hotmart", w.hotmartURL, newCredential(w.hotmart, "loja-a-client-2", "")); err != nil {
 		return err
 	}
@@ -100,15 +100,15 @@ func (d *demo) newPair(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.expect("Hotmart's token is renewed because the credential changed", refreshed(result, shop) && reason(logs, shop) == "credential_changed")
-	d.expect("it was minted by the new pair", d.valid(shop) && d.world.hotmart.Stats("loja-a-client-2").Minted == 1)
+	d.expect("Hotmart's token is renewed because the credentials changed", refreshed(result, shop) && reason(logs, shop) == "credential_changed")
+	d.expect("the new credentials got it", d.valid(shop) && d.world.hotmart.Stats("loja-a-client-2").Minted == 1)
 	d.expect("Kiwify's token stays fresh", fresh(result, course))
-	d.expect("the wrong pair is not asked again so soon: backing off", failedWith(result, typo, "invalid_client") && d.attempts(typo) == 2)
+	d.expect("the wrong credentials are not tried again so soon: backing off", failedWith(result, typo, "invalid_client") && d.attempts(typo) == 2)
 	return nil
 }
 
-// mended stores the right pair for the third connection.
-func (d *demo) mended(ctx context.Context) error {
+// corrected stores the right credentials for the third connection.
+func (d *demo) corrected(ctx context.Context) error {
 	d.chapter("The right client_secret is pasted for the third connection")
 	if err := d.world.store(typo, "kiwify", d.world.kiwifyURL, d.lojaB); err != nil {
 		return err

@@ -83,14 +83,14 @@ func (w *world) close() {
 	}
 }
 
-// credential is a pair as a person copies it from a provider's panel.
+// credential is a client_id with its client_secret, as a person copies them from a provider's panel.
 type credential struct {
 	provider *oauthtest.Provider
 	id       string
 	secret   oauth.Secret
 }
 
-// newCredential makes a pair in the provider's panel.
+// newCredential makes client credentials in the provider's panel.
 func newCredential(p *oauthtest.Provider, id, account string) credential {
 	c := credential{p, id, oauth.NewSecret(rand.Text())}
 	p.Add(oauthtest.Client{ID: id, Secret: c.secret, AccountID: account})
@@ -114,7 +114,7 @@ func (c credential) document(provider, endpoint string) ([]byte, error) {
 	})
 }
 
-// storeThree creates the three connections, one with a wrong client_secret, and returns the right pair of that one.
+// storeThree creates the three connections, one with a wrong client_secret, and returns the right credentials of that one.
 func (w *world) storeThree() (right credential, err error) {
 	hot := newCredential(w.hotmart, "loja-a-client", "")
 	kiwi := newCredential(w.kiwify, "main-client", "acc-main")
@@ -222,7 +222,7 @@ func invoke(ctx context.Context, f *lambdatest.Function, eventFile string) (refr
 // calls is how many token requests a provider has answered so far.
 func calls(p *oauthtest.Provider) string {
 	s := p.Total()
-	return fmt.Sprintf("%s: %s, %d tokens, %d refused", p.Name(), plural(s.TokenCalls, "token request"), s.Minted, s.Refused)
+	return fmt.Sprintf("%s: %s, %s, %d refused", p.Name(), plural(s.TokenCalls, "token request"), plural(s.Minted, "token"), s.Refused)
 }
 
 func plural(n int, what string) string {
