@@ -64,27 +64,28 @@ func load(from files, dir string) (Catalogue, error) {
 }
 
 // loadShared reads the rules that every dialect ends with.
-func loadShared(from files) ([]oauth.ErrorRule, error) {
+func loadShared(from files) (oauth.Dialect, error) {
 	raw, err := from.ReadFile(sharedErrors)
 	if err != nil {
-		return nil, fmt.Errorf("read catalogue: %w", err)
+		return oauth.Dialect{}, fmt.Errorf("read catalogue: %w", err)
 	}
 	var vendors []vendorErrors
 	if err := decode(raw, &vendors); err != nil {
-		return nil, fmt.Errorf("%s: %w", sharedErrors, err)
+		return oauth.Dialect{}, fmt.Errorf("%s: %w", sharedErrors, err)
 	}
 	var rules []oauth.ErrorRule
 	for _, v := range vendors {
 		rules = append(rules, errorRules(v.Errors)...)
 	}
-	if err := (oauth.Dialect{Errors: rules}).Validate(); err != nil {
-		return nil, fmt.Errorf("%s: %w", sharedErrors, err)
+	shared, err := oauth.Dialect{Errors: rules}.Checked() // here, once for all files
+	if err != nil {
+		return oauth.Dialect{}, fmt.Errorf("%s: %w", sharedErrors, err)
 	}
-	return rules, nil
+	return shared, nil
 }
 
 // loadFile reads one file; every fault in it is named with the file. The shared rules come after the provider's own.
-func loadFile(from files, dir, base string, shared []oauth.ErrorRule) (Provider, error) {
+func loadFile(from files, dir, base string, shared oauth.Dialect) (Provider, error) {
 	raw, err := from.ReadFile(dir + "/" + base)
 	if err != nil {
 		return Provider{}, fmt.Errorf("read catalogue: %w", err)
@@ -95,10 +96,10 @@ func loadFile(from files, dir, base string, shared []oauth.ErrorRule) (Provider,
 	}
 	p := f.provider()
 	faults := p.faults() // including those of its own rules
-	p.Dialect.Errors = slices.Concat(p.Dialect.Errors, shared)
 	if checked, err := p.Dialect.Checked(); err == nil {
 		p.Dialect = checked
 	}
+	p.Dialect = p.Dialect.Then(shared)
 	if p.ID != strings.TrimSuffix(base, ".json") {
 		faults = append(faults, fmt.Errorf("id: %q is not the file's name", p.ID))
 	}

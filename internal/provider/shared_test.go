@@ -82,10 +82,11 @@ func sharedCases() map[string]sharedCase {
 
 // TestSharedRules: whatever provider a connection names, an error in the words of these vendors is understood. Each rule decides a case.
 func TestSharedRules(t *testing.T) {
-	rules, err := loadShared(data)
+	shared, err := loadShared(data)
 	if err != nil {
 		t.Fatal(err)
 	}
+	rules := shared.Errors
 	generic := get(t, "generic")
 	unused := map[int]bool{}
 	for i := range rules {
@@ -111,10 +112,11 @@ func TestSharedRules(t *testing.T) {
 
 // TestEveryDialectEndsWithTheSharedRules, after its own.
 func TestEveryDialectEndsWithTheSharedRules(t *testing.T) {
-	rules, err := loadShared(data)
+	shared, err := loadShared(data)
 	if err != nil {
 		t.Fatal(err)
 	}
+	rules := shared.Errors
 	catalogue := mustLoad(t)
 	for _, id := range catalogue.IDs() {
 		p, _ := catalogue.Get(id)

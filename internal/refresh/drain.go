@@ -12,11 +12,23 @@ import (
 
 // drain works until nothing is left to do or the run ends. It is the only goroutine that touches the board.
 func (b *board) drain(ctx context.Context) {
+	type started struct {
+		e    *entry
+		task Task
+	}
 	type finished struct {
 		e   *entry
 		out Outcome
 	}
-	done := make(chan finished)
+	// Workers stay, because a new goroutine would grow its stack anew in every call of the AWS SDK.
+	tasks, done := make(chan started, b.run.cfg.MaxConcurrency), make(chan finished)
+	defer close(tasks)
+	workers := 0
+	work := func() {
+		for s := range tasks {
+			done <- finished{s.e, b.run.isolate(ctx, s.task)}
+		}
+	}
 	for stop := ctx.Done(); ; {
 		b.read()
 		now := b.run.cfg.Now()
@@ -25,7 +37,11 @@ func (b *board) drain(ctx context.Context) {
 			if !ok {
 				break
 			}
-			go func() { done <- finished{e, b.run.isolate(ctx, task)} }()
+			if workers < b.queue.InFlight() {
+				workers++
+				go work()
+			}
+			tasks <- started{e, task}
 			now = b.run.cfg.Now()
 		}
 		b.noteSome(ctx)

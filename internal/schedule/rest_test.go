@@ -12,7 +12,7 @@ func TestNothingStartsAfterClose(t *testing.T) {
 	j := waiting("L3")[0]
 	j.NotBefore = start().Add(time.Minute)
 	q.Push(j)
-	q.Close("store_refuses: SSM refuses writes")
+	q.Close("store_unwritable: SSM rejects writes")
 	q.Close("run_ended: a later reason does not count")
 	q.Push(waiting("L4")...)
 	q.Done("L1", written(), start())
@@ -21,7 +21,7 @@ func TestNothingStartsAfterClose(t *testing.T) {
 		t.Errorf("Wake %s", at)
 	}
 	wantIDs(t, "deferred", reasons(q.Rest(start())),
-		"L2: store_refuses: SSM refuses writes", "L3: store_refuses: SSM refuses writes", "L4: store_refuses: SSM refuses writes")
+		"L2: store_unwritable: SSM rejects writes", "L3: store_unwritable: SSM rejects writes", "L4: store_unwritable: SSM rejects writes")
 }
 
 func TestRestNamesTheEndpointsReasonFirst(t *testing.T) {
@@ -32,11 +32,11 @@ func TestRestNamesTheEndpointsReasonFirst(t *testing.T) {
 	late := waiting("L2")[0]
 	late.NotBefore = start().Add(time.Minute)
 	q.Push(waiting("L1")[0], late, job{ID: "L3", Endpoint: "other.example.com", ExpiresAt: start().Add(3 * time.Hour)})
-	q.Close("store_refuses: SSM refuses writes")
+	q.Close("store_unwritable: SSM rejects writes")
 	wantIDs(t, "deferred", reasons(q.Rest(start())),
 		"L1: provider_unavailable: "+host+" failed for 3 connections in a row",
 		"L2: provider_unavailable: "+host+" failed for 3 connections in a row",
-		"L3: store_refuses: SSM refuses writes")
+		"L3: store_unwritable: SSM rejects writes")
 }
 
 func TestRestEmptiesTheQueueAndLeavesOutWhatIsInFlight(t *testing.T) {

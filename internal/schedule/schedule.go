@@ -264,7 +264,7 @@ func (q *Queue[T]) Done(id string, s Signal, now time.Time) []Notice {
 func (q *Queue[T]) InFlight() int { return len(q.inFlight) }
 
 // Close ends all starts. The reason is that of every job for which [Queue.Rest] knows no better one; it begins with a code, as in
-// "store_refuses: SSM refuses writes". The first Close counts.
+// "store_unwritable: SSM rejects writes". The first Close counts.
 func (q *Queue[T]) Close(reason string) {
 	if q.closeReason == "" {
 		q.closeReason = reason

@@ -324,3 +324,22 @@ func TestDialectValidate(t *testing.T) {
 		}
 	}
 }
+
+// TestThenIsCheckedWhenBothAre: a dialect of two parts is validated with the request unless both were checked before.
+func TestThenIsCheckedWhenBothAre(t *testing.T) {
+	t.Parallel()
+	good := Dialect{Errors: []ErrorRule{{Error: "x", Class: Credentials, Code: "first"}}}
+	checked, err := good.Checked()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := Dialect{Errors: []ErrorRule{{Error: "y", Class: Credentials, Code: "Bad"}}}
+	if d := checked.Then(checked); !d.checked || len(d.Errors) != 2 || len(checked.Errors) != 1 {
+		t.Errorf("two checked ones: %+v", d)
+	}
+	for name, d := range map[string]Dialect{"the second is not": checked.Then(bad), "the first is not": bad.Then(checked)} {
+		if d.checked || d.Validate() == nil {
+			t.Errorf("%s: %+v counts as checked", name, d)
+		}
+	}
+}

@@ -70,6 +70,13 @@ func (d Dialect) Checked() (Dialect, error) {
 	return d, nil
 }
 
+// Then returns a copy with the error rules of another dialect after its own. It counts as checked when both are.
+func (d Dialect) Then(next Dialect) Dialect {
+	d.Errors = slices.Concat(d.Errors, next.Errors)
+	d.checked = d.checked && next.checked
+	return d
+}
+
 func (rule ErrorRule) validate() error {
 	switch {
 	case rule.Status == 0 && rule.Error == "" && rule.Message == "" && rule.Field == "":

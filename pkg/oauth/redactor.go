@@ -26,7 +26,8 @@ type redactor struct{ secrets []*knownSecret }
 type knownSecret struct {
 	secret   string
 	shortest int        // no form has fewer letters and digits
-	forms    [][]string // for each of the readings, each form once; nil until needed: a token is long, and mostly no text is as long
+	forms    []string   // nil until needed: a token is long, and mostly no text is as long
+	read     [][]string // the forms as each of the readings reads them, each once; nil until needed
 }
 
 // readings are the ways in which a text is compared with a secret: as it is, without blanks, and letters and digits only. Each says which
@@ -89,17 +90,17 @@ func formsOf(secret string) []string {
 // formsIn returns the forms as the reading with this index reads them.
 func (k *knownSecret) formsIn(reading int) []string {
 	if k.forms == nil {
-		forms := formsOf(k.secret)
-		for _, counts := range readings() {
-			var read []string
-			for _, form := range forms {
-				read = append(read, charsOf(form, counts))
-			}
-			slices.Sort(read)
-			k.forms = append(k.forms, slices.Compact(read))
-		}
+		k.forms, k.read = formsOf(k.secret), make([][]string, len(readings()))
 	}
-	return k.forms[reading]
+	if k.read[reading] == nil {
+		read, counts := make([]string, len(k.forms)), readings()[reading]
+		for i, form := range k.forms {
+			read[i] = charsOf(form, counts)
+		}
+		slices.Sort(read)
+		k.read[reading] = slices.Compact(read)
+	}
+	return k.read[reading]
 }
 
 // charsOf returns the characters of a text that count, in lower case. Case does not count: %2F is also written %2f.
@@ -137,6 +138,12 @@ func (r *redactor) finds(text string) bool {
 }
 
 func (k *knownSecret) isIn(text string) bool {
+	// A text that holds a form holds its letters and digits in the same order. Most texts are ruled out by these alone.
+	last := len(readings()) - 1
+	alphanumerics := charsOf(text, isAlphanumeric)
+	if !slices.ContainsFunc(k.formsIn(last), func(form string) bool { return strings.Contains(alphanumerics, form) }) {
+		return false
+	}
 	for i, counts := range readings() {
 		chars := charsOf(text, counts)
 		for _, form := range k.formsIn(i) {
