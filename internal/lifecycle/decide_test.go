@@ -106,6 +106,28 @@ func TestDecideBeforeTheSecretIsSeen(t *testing.T) {
 	})
 }
 
+// A run that ends while it has the lease may have received a token that ended the published one. A lapsed lease is a reason to renew.
+func TestDecideAfterAnInterruptedRun(t *testing.T) {
+	leasedUntil := func(at time.Time) change {
+		return func(s *situation) { s.Lease = &lifecycle.Lease{Owner: "request-1", Until: at} }
+	}
+	lapsed := leasedUntil(morning().Add(-time.Minute))
+	later := nextAt(morning().Add(time.Hour))
+	checkDecisions(t, map[string]decision{
+		"a fresh token and a lapsed lease": {of: healthy(lapsed), action: lifecycle.Renew, reason: lifecycle.Interrupted},
+		"in spite of a backoff": {of: healthy(lapsed, failing(lifecycle.Transient, 1, later)), action: lifecycle.Renew,
+			reason: lifecycle.Interrupted},
+		"a lease exactly at its end": {of: healthy(leasedUntil(morning())), action: lifecycle.Renew, reason: lifecycle.Interrupted},
+		"not while the lease runs": {of: healthy(leasedUntil(morning().Add(time.Minute))), action: lifecycle.Keep, reason: lifecycle.Fresh,
+			text: "fresh until 2026-01-02T12:00:00Z", until: renewAt()},
+		"a due token is due first": {now: renewAt(), of: healthy(lapsed), action: lifecycle.Renew, reason: lifecycle.Due},
+		"never against a Retry-After": {of: healthy(lapsed, failing(lifecycle.Transient, 1, retryAt(morning().Add(time.Hour)))),
+			action: lifecycle.Wait, reason: lifecycle.BackingOff, text: "backing_off until 2026-01-02T07:00:00Z", until: morning().Add(time.Hour)},
+		"a suspended connection has a trial": {of: healthy(lapsed, failing(lifecycle.Credentials, 3, firstAt(morning().Add(-90*time.Minute)))),
+			action: lifecycle.Trial, reason: lifecycle.Interrupted, text: "interrupted (trial of a suspended connection)"},
+	})
+}
+
 // A reader's API rejected the token of version 8.
 func TestDecideAboutARejectedVersion(t *testing.T) {
 	soon, between := morning().Add(time.Minute), morning().Add(-90*time.Minute)

@@ -44,7 +44,8 @@ func NewPacer(perSecond float64, now func() time.Time) *Pacer {
 	return &Pacer{now: now, turn: make(chan struct{}, 1), max: perSecond, rate: perSecond}
 }
 
-// Do waits for its turn, makes the call, and adapts the rate: [store.ErrThrottled] slows all later calls down, success speeds them up. It returns the error of the call, or, when ctx ends first, an error that wraps that of ctx; then the call was not made.
+// Do waits for its turn, makes the call, and adapts the rate: [store.ErrThrottled] slows all later calls down, success speeds them up.
+// It returns the error of the call. When ctx ends before the call is made, the error wraps that of ctx.
 func (p *Pacer) Do(ctx context.Context, call func(context.Context) error) error {
 	started, err := p.wait(ctx)
 	if err != nil {

@@ -36,7 +36,9 @@ func open(ctx context.Context, getenv func(string) string) (parts, error) {
 	if err != nil {
 		return parts{}, err
 	}
-	client, err := oauth.New(oauth.Config{Timeout: env.TokenTimeout, AllowLoopback: env.SAMLocal, UserAgent: userAgent, MaxIdlePerHost: env.MaxConcurrency})
+	client, err := oauth.New(oauth.Config{
+		Timeout: env.TokenTimeout, AllowLoopback: env.SAMLocal, UserAgent: userAgent, MaxIdlePerHost: env.MaxConcurrency,
+	})
 	return parts{env: env, stores: stores, catalogue: catalogue, client: client}, err
 }
 
