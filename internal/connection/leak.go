@@ -47,8 +47,8 @@ func (p *parser) secretTexts() []secretText {
 	}
 	all := []secretText{
 		{fieldClientSecret, secret},
-		{"Basic value of the pair", basic(id, secret)},
-		{"Basic value of the pair", basic(url.QueryEscape(id), url.QueryEscape(secret))}, // RFC 6749 section 2.3.1
+		{"Basic value of the client credentials", basic(id, secret)},
+		{"Basic value of the client credentials", basic(url.QueryEscape(id), url.QueryEscape(secret))}, // RFC 6749 section 2.3.1
 	}
 	if stored := strings.TrimRight(withoutBasicWord(p.text(fieldBasicToken)), "="); stored != "" {
 		all = append(all, secretText{fieldBasicToken, stored})

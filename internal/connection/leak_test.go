@@ -40,9 +40,9 @@ func TestTheCredentialThatIsHeldIsNamed(t *testing.T) {
 		changes              map[string]any
 	}{
 		{"the secret", testSecret, "required_scope holds the client_secret; remove it there: this field is printed and published", nil},
-		{"the Basic value of a pair", testBasic, "required_scope holds the Basic value of the pair; ", nil},
+		{"the Basic value of a pair", testBasic, "required_scope holds the Basic value of the client credentials; ", nil},
 		{"the secret within a basic_token", testSecret, "required_scope holds the client_secret; ", onlyBasic},
-		{"the basic_token", testBasic, "required_scope holds the Basic value of the pair; ", onlyBasic},
+		{"the basic_token", testBasic, "required_scope holds the Basic value of the client credentials; ", onlyBasic},
 		{
 			"the basic_token of the other alphabet", "a aWQ6Pz8-Pz8_Pz8-", "required_scope holds the basic_token; ",
 			map[string]any{"client_id": nil, "client_secret": nil, "basic_token": "aWQ6Pz8-Pz8_Pz8-"},

@@ -19,7 +19,7 @@ func MergeCredentials(current, staged oauth.Secret) (oauth.Secret, error) {
 	}
 	over, err := readDocument(staged)
 	if err != nil {
-		return oauth.Secret{}, &Error{Code: CodeInvalidDocument, Message: "the pair: " + err.Error()}
+		return oauth.Secret{}, &Error{Code: CodeInvalidDocument, Message: "the client credentials: " + err.Error()}
 	}
 	if err := onlyCredentials(over); err != nil {
 		return oauth.Secret{}, err
@@ -40,7 +40,7 @@ func MergeCredentials(current, staged oauth.Secret) (oauth.Secret, error) {
 	enc := json.NewEncoder(&out)               // sorts the names, so that the same two always give the same bytes
 	enc.SetEscapeHTML(false)                   // what is kept stays as it was written
 	if err := enc.Encode(merged); err != nil { // the fields have just been read as JSON; the text of err could hold some of it
-		return oauth.Secret{}, &Error{Code: CodeInvalidDocument, Message: "the pair cannot be laid over the document"}
+		return oauth.Secret{}, &Error{Code: CodeInvalidDocument, Message: "the client credentials cannot be merged into the document"}
 	}
 	return oauth.NewSecret(string(bytes.TrimRight(out.Bytes(), "\n"))), nil
 }
@@ -50,14 +50,14 @@ func MergeCredentials(current, staged oauth.Secret) (oauth.Secret, error) {
 func ValidateCredentials(staged oauth.Secret) error {
 	doc, err := readDocument(staged)
 	if err != nil {
-		return &Error{Code: CodeInvalidDocument, Message: "the pair: " + err.Error()}
+		return &Error{Code: CodeInvalidDocument, Message: "the client credentials: " + err.Error()}
 	}
 	if given(doc, fieldBasicToken) {
 		return nil
 	}
 	for _, field := range []string{fieldClientID, fieldClientSecret} {
 		if !given(doc, field) {
-			return &Error{Code: CodeInvalidDocument, Field: field, Message: "the pair: " + field + " is missing; stage both halves, client_id and client_secret"}
+			return &Error{Code: CodeInvalidDocument, Field: field, Message: "the client credentials: " + field + " is missing; stage both client_id and client_secret"}
 		}
 	}
 	return nil
@@ -83,12 +83,13 @@ func onlyCredentials(staged document) error {
 		if !strings.HasPrefix(name, freePrefix) {
 			return &Error{
 				Code: CodeInvalidDocument, Field: clip(quoteName(name, staged)),
-				Message: "the pair: field " + quoteName(name, staged) + " is not allowed; it holds client_id and client_secret (or basic_token) only, the rest comes from AWSCURRENT",
+				Message: "the client credentials: field " + quoteName(name, staged) +
+					" is not allowed; they hold client_id and client_secret (or basic_token) only, the rest comes from AWSCURRENT",
 			}
 		}
 	}
 	if !some {
-		return &Error{Code: CodeInvalidDocument, Field: fieldClientID, Message: "the pair holds neither client_id, client_secret nor basic_token"}
+		return &Error{Code: CodeInvalidDocument, Field: fieldClientID, Message: "the client credentials: the version holds neither client_id, client_secret nor basic_token"}
 	}
 	return nil
 }

@@ -51,8 +51,8 @@ func TestOverlayRefuses(t *testing.T) {
 		{"an unknown field in the pair", current, `{"client_id":"n","clientSecret":"` + testSecret + `"}`, "clientSecret", `field "clientSecret" is not allowed`},
 		{"a pair without credentials", current, `{"x_note":"n"}`, "client_id", "holds neither"},
 		{"a pair of nothing", current, `{"client_id":"","client_secret":null}`, "client_id", "holds neither"},
-		{"an empty pair", current, "", "", "the pair: the value is empty"},
-		{"a pair that is no JSON", current, testSecret, "", "the pair: the value is not JSON"},
+		{"an empty pair", current, "", "", "the client credentials: the value is empty"},
+		{"a pair that is no JSON", current, testSecret, "", "the client credentials: the value is not JSON"},
 		{"a document that is no JSON", testSecret, `{"client_id":"n"}`, "", "the value is not JSON"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -69,7 +69,7 @@
 //	cost "case" calls=N writes=N                  a line of the table of TestCosts
 //	token|account|failure CONNECTION conditions   fields of the record, and version, type, tier, key, description; is (a token's name), text
 //	none token|account|failure CONNECTION
-//	minted CLIENT=N …
+//	issued CLIENT=N …
 //
 // # What every run promises
 //

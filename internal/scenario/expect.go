@@ -48,7 +48,7 @@ func expectations() map[string]expectation {
 		"account":   parameter(store.KindAccount),
 		"failure":   parameter(store.KindFailure),
 		"none":      wantNone,
-		"minted":    wantMinted,
+		"issued":    wantIssued,
 	}
 }
 
@@ -488,8 +488,8 @@ func kinds() []refresh.EventKind {
 	}
 }
 
-// wantMinted: minted CLIENT=n...
-func wantMinted(p *player, args []string) error {
+// wantIssued: issued CLIENT=n...
+func wantIssued(p *player, args []string) error {
 	want, err := numbers(args)
 	if err != nil {
 		return err

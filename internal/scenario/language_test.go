@@ -48,7 +48,7 @@ func TestMistakesInAScenario(t *testing.T) {
 		"calls that are not named are 0":     {why + world + "-- 1. x --\nrun\ncalls hotmart=0\n", "kiwify got 1 calls, want 0"},
 		"an operation that is none":          {why + world + "-- 1. x --\nrun\naws PutParameters=0\n", `there is no operation "PutParameters"`},
 		"operations beside the only ones":    {why + world + "-- 1. x --\nrun\naws only PutParameter=2\n", "ListSecrets got 1 calls, want 0"},
-		"tokens of a client that is none":    {why + world + "-- 1. x --\nrun\nminted kk=0\n", `there never was a client "kk"`},
+		"tokens of a client that is none":    {why + world + "-- 1. x --\nrun\nissued kk=0\n", `there never was a client "kk"`},
 		"a cost that is another":             {why + world + "-- 1. x --\nrun\ncost \"x\" calls=1 writes=1\n", "x.txtar:7: cost: writes got 2 calls, want 1"},
 		"a promise for a call that is none":  {why + world + "-- 1. x --\nbefore DeleteParameters * advance 1s\nrun\ncounts connections=1 refreshed=1\n", "x.txtar:6: before: there was no such call"},
 		"a promise that cannot be kept":      {why + world + "-- 1. x --\nbefore ListSecrets * drop-secret a/b\nrun\ncounts connections=1 refreshed=1\n", "x.txtar:6: drop-secret: "},

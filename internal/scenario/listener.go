@@ -83,8 +83,8 @@ func (w *World) nameToken(client, text string) {
 	if w.tokens[text] != "" {
 		return
 	}
-	w.minted[client]++
-	w.tokens[text] = fmt.Sprintf("%s/%d", client, w.minted[client])
+	w.issued[client]++
+	w.tokens[text] = fmt.Sprintf("%s/%d", client, w.issued[client])
 	if len(text) >= 8 {
 		w.canaries[text] = "token " + w.tokens[text]
 	}

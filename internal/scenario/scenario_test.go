@@ -37,7 +37,7 @@ func files(t *testing.T, pattern string) []string {
 func quick() []string {
 	return []string{
 		"backoff", "first-token", "health", "idle", "listing-fails", "named", "orphans", "rejected-version", "renewal", "same-token", "standby-backup",
-		"wrong-pair",
+		"wrong-credentials",
 	}
 }
 

@@ -62,7 +62,7 @@ type World struct {
 
 	mu       sync.Mutex
 	tokens   map[string]string             // token text -> its name, client/number
-	minted   map[string]int                // client name -> tokens so far
+	issued   map[string]int                // client name -> tokens so far
 	clients  map[string]string             // client id -> client name
 	versions map[string]string             // secret version id -> v1, v2, … of its secret
 	canaries map[string]string             // what must not come out -> what to call it
@@ -79,7 +79,7 @@ type World struct {
 func New(seed string) (*World, error) {
 	w := &World{
 		AWS: new(awstest.World), seed: seed, now: time.Now, network: oauthtest.Network{}, providers: map[string]*oauthtest.Provider{},
-		tokens: map[string]string{}, minted: map[string]int{}, clients: map[string]string{}, versions: map[string]string{},
+		tokens: map[string]string{}, issued: map[string]int{}, clients: map[string]string{}, versions: map[string]string{},
 		canaries: map[string]string{}, heard: map[string]bool{}, removed: map[string][]oauthtest.Client{},
 	}
 	w.start = w.now().UTC()
@@ -278,7 +278,7 @@ func (w *World) Token(connection string) (name, text string) {
 func (w *World) Minted(client string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.minted[client]
+	return w.issued[client]
 }
 
 // TokenCalls is how many calls each provider's token endpoint has had.
